@@ -1,0 +1,257 @@
+"""What a run stores: cells (one unit of work), parts (a cell's outcome) and the summary that reports are built from.
+
+Everything here is data, validated by pydantic with unknown keys forbidden. Files of old schema versions stay readable:
+``tests/benchmarks/results`` holds one of each, for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "SCHEMA",
+    "STAGES",
+    "Cell",
+    "CellError",
+    "CellKind",
+    "ClassScores",
+    "Comparison",
+    "DatasetSummary",
+    "Estimate",
+    "LatencySummary",
+    "Part",
+    "PipelineSpec",
+    "QualitySummary",
+    "RowSummary",
+    "StageTimes",
+    "Status",
+    "Summary",
+]
+
+SCHEMA = 1
+"""Version of every record below; a change that old readers would misread raises it."""
+
+CellKind = Literal["fit", "quality", "latency"]
+Status = Literal["ok", "failed", "skipped"]
+
+STAGES = ("decode", "detect", "align", "features", "classify", "total")
+"""Stages of the end-to-end clock; ``align`` is crop, gray and resize. ``total`` is measured, not summed."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PipelineSpec(_Record):
+    """Component specs of one pipeline, as canonical text; ``features`` is None for networks."""
+
+    detector: str = "whole-image"
+    features: str | None = None
+    classifier: str
+    runtime: str | None = None
+
+    @property
+    def id(self) -> str:
+        """``detector/features/classifier@runtime``, the pipeline's name in every table."""
+        parts = [self.detector, self.features, self.classifier]
+        return "/".join(p for p in parts if p) + (f"@{self.runtime}" if self.runtime else "")
+
+
+class Cell(_Record):
+    """One unit of work: fit a pipeline, score it, or time it.
+
+    A cell's :attr:`id` is the digest of everything that determines its outcome, so an id that is present is done.
+    """
+
+    kind: CellKind
+    row: str = Field(description="id of the pipeline in the suite; rows of one leaderboard")
+    pipeline: PipelineSpec
+    dataset: str
+    revision: str
+    train_split: str
+    eval_split: str
+    fold: int | None = None
+    n_folds: int | None = None
+    limit: int | None = None
+    seed: int = 0
+    scenario: str | None = None
+    device: str = "cpu"
+    threads: int = 1
+    round: int | None = None
+    machine: str | None = Field(default=None, description="machine fingerprint; latency cells only")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what else determines the outcome: frames, warm-up"
+    )
+    schema_version: int = SCHEMA
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the sha256 of the canonical JSON of this cell, ``row`` left out."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"row"}), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class CellError(_Record):
+    """Why a cell failed or was skipped."""
+
+    type: str
+    message: str
+
+
+class Part(_Record):
+    """The outcome of one cell, written atomically to ``parts/<cell>.json`` with a checksum of its own text."""
+
+    cell: Cell
+    status: Status
+    error: CellError | None = None
+    started: str = Field(description="UTC, ISO 8601")
+    seconds: float
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    schema_version: int = SCHEMA
+
+
+class Estimate(_Record):
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class ClassScores(_Record):
+    """Scores of one class."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class QualitySummary(_Record):
+    """How often a row is right.
+
+    ``detected`` counts found faces only; ``end_to_end`` counts a missed face as wrong. On datasets of crops the
+    detector is bypassed and both are equal.
+    """
+
+    n: int
+    n_detected: int
+    detector_bypassed: bool
+    detected: dict[str, Estimate] = Field(
+        description="accuracy, balanced_accuracy, macro_f1, weighted_f1, log_loss, brier, ece"
+    )
+    end_to_end: dict[str, Estimate] = Field(description="accuracy, balanced_accuracy, macro_f1, weighted_f1")
+    per_class: dict[str, ClassScores] = Field(description="end to end, by true label")
+    labels: list[str]
+    confusion: list[list[int]] = Field(description="rows true, columns predicted; the last column counts missed faces")
+    tie_group: int = Field(description="rows with equal numbers cannot be told apart; 1 is the best")
+    interval_over: str = Field(description="what was resampled: subjects or faces")
+    permuted_labels: str | None = None
+
+
+class StageTimes(_Record):
+    """Milliseconds per frame of one stage. A percentile is None where n does not carry it (64 / 130 / 662 frames)."""
+
+    n: int
+    p50: float
+    p50_low: float | None = None
+    p50_high: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    mean: float
+    mad: float
+    min: float
+    iqr: float
+
+
+class LatencySummary(_Record):
+    """What a row costs per frame in one scenario, pooled over rounds."""
+
+    scenario: str
+    device: str
+    threads: int
+    frames: str = Field(description="what a frame is: '48×48 crops, detector bypassed' or '640×480 photos'")
+    stages: dict[str, StageTimes]
+    throughput_fps: float
+    faces_per_frame: float
+    round_p50: list[float] = Field(description="median total of each round, ms")
+    is_unstable: bool
+    notes: list[str] = Field(default_factory=list)
+    import_s: float
+    load_s: float
+    first_call_ms: float
+    peak_rss_mib: float
+    artefact_bytes: int
+
+
+class RowSummary(_Record):
+    """One line of the leaderboard: a pipeline on a dataset."""
+
+    row: str
+    pipeline: PipelineSpec
+    family: Literal["baseline", "classical", "deep"]
+    dataset: str
+    status: Status
+    error: CellError | None = None
+    quality: QualitySummary | None = None
+    latency: list[LatencySummary] = Field(default_factory=list)
+    fit_seconds: float | None = None
+    n_train: int | None = None
+    agreement: dict[str, Any] | None = Field(
+        default=None, description="runtime against its reference: max_abs_difference, flips, n, reference"
+    )
+
+
+class DatasetSummary(_Record):
+    """A dataset as this run used it."""
+
+    spec: str
+    title: str
+    kind: str
+    is_synthetic: bool
+    revision: str
+    licence: str
+    protocol: str = Field(description="a sentence: which split trained, which was scored, how folds were made")
+    n_train: int | None
+    n_eval: int
+    n_subjects: int | None
+    labels: list[str]
+    class_counts: dict[str, int]
+
+
+class Comparison(_Record):
+    """Two rows on the same faces (exact McNemar, Holm over all pairs of a dataset)."""
+
+    dataset: str
+    a: str
+    b: str
+    difference: float = Field(description="end-to-end accuracy of a minus b")
+    p: float
+    p_holm: float
+    verdict: Literal["better", "worse", "tie"]
+
+
+class Summary(_Record):
+    """Everything a report shows; ``summary.json`` of a run."""
+
+    run_id: str
+    suite: str
+    profile: str | None
+    description: str = ""
+    created: str
+    command: str
+    ferbench_version: str
+    seed: int
+    environment: dict[str, Any]
+    datasets: list[DatasetSummary]
+    rows: list[RowSummary]
+    comparisons: list[Comparison]
+    n_cells: int
+    n_failed: int
+    n_skipped: int
+    schema_version: int = SCHEMA

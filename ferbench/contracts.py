@@ -1,0 +1,111 @@
+"""The protocols that components satisfy. The harness knows these and nothing more concrete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.faces import Faces, Image
+from ferbench.samples import DatasetInfo, Samples
+
+__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "Runtime", "Session"]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces.
+
+    Attributes
+    ----------
+    crop_scale, crop_shift : float
+        How this detector's boxes become crops: the square around the box's centre has ``crop_scale`` times the box's
+        longer side, its centre moved down by ``crop_shift`` times that side (negative: up). Detectors differ in where
+        they put a box, so each brings its own figures.
+    """
+
+    crop_scale: float
+    crop_shift: float
+
+    def detect(self, images: Sequence[Image]) -> Faces:
+        """Find the faces of a batch of RGB or gray uint8 images."""
+        ...
+
+
+@runtime_checkable
+class FeatureExtractor(Protocol):
+    """A scikit-learn transformer from crops (N, h, w) uint8 gray to (N, D) float32."""
+
+    def fit(self, X: npt.NDArray[np.uint8], y: Any = None) -> Self:
+        """Learn what there is to learn (nothing, for LBP or HOG)."""
+        ...
+
+    def transform(self, X: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Features (N, D) float32, C-contiguous."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A scikit-learn classifier whose ``classes_`` are label names.
+
+    A network has the attribute ``takes_crops = True`` and takes (N, h, w) uint8 crops instead of features.
+    """
+
+    classes_: npt.NDArray[np.str_]
+
+    def fit(self, X: npt.NDArray[Any], y: npt.NDArray[np.str_]) -> Self:
+        """Learn from (N, D) float32 features, or (N, h, w) uint8 crops, and (N,) label names."""
+        ...
+
+    def predict_proba(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """(N, C) probabilities in the order of ``classes_``; rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A classifier made ready to run: crops in, probabilities out; returns when the result is on the host."""
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(N, C) float32 probabilities of (N, h, w) uint8 gray crops."""
+        ...
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A way to execute a fitted classifier: ``sklearn``, ``keras``, ``litert``."""
+
+    def prepare(self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu") -> Session:
+        """Make a session.
+
+        Parameters
+        ----------
+        fitted : object
+            The fitted crop estimator of a pipeline (see :class:`ferbench.pipelines.Pipeline`).
+        example : (n, h, w) uint8
+            Crops of the size that will come, for shapes and warm-up.
+        threads : int
+            Threads the session may use.
+        device : str
+            ``"cpu"`` or ``"gpu"``.
+        """
+        ...
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Labelled images with official splits."""
+
+    info: DatasetInfo
+
+    @property
+    def revision(self) -> str:
+        """Content digest of the dataset: the same bytes give the same revision on every machine."""
+        ...
+
+    def split(self, name: str) -> Samples:
+        """The samples of one split, or of ``"all"``."""
+        ...

@@ -1,0 +1,302 @@
+"""Names for components: the built-in table, plugins' entry points, and specs such as ``lbp(grid=7)``.
+
+Listing names imports no component. Built-ins and plugins load through the same ``importlib.metadata.EntryPoint``,
+so the plugin path is exercised on every call. A plugin package declares, in its ``pyproject.toml``::
+
+    [project.entry-points."ferbench.features"]
+    my-features = "my_package:MyFeatures"
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ferbench.errors import MissingDependencyError, ParameterError, UnknownNameError
+
+__all__ = ["GROUPS", "Entry", "Spec", "create", "entries", "entry", "parse_spec"]
+
+GROUPS = ("detectors", "features", "classifiers", "runtimes", "datasets")
+"""The kinds of component; the entry-point group of each is ``ferbench.<kind>``."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered component.
+
+    Attributes
+    ----------
+    group, name : str
+        Kind and registered name.
+    target : str
+        ``module:attribute`` of the class or factory.
+    summary : str
+        One line for listings.
+    extra : str or None
+        The extra of ferbench that it needs, if any.
+    package : str
+        Distribution it comes from.
+    needs : str
+        Import name of the package behind the extra.
+    """
+
+    group: str
+    name: str
+    target: str
+    summary: str
+    extra: str | None = None
+    package: str = "ferbench"
+    needs: str = ""
+
+    def load(self) -> Callable[..., Any]:
+        """Import the class or factory; a missing extra is a :class:`MissingDependencyError` with its pip line."""
+        try:
+            factory: Callable[..., Any] = EntryPoint(self.name, self.target, f"ferbench.{self.group}").load()
+        except ModuleNotFoundError as error:
+            if self.extra is not None and error.name and error.name.split(".")[0] == self.needs.split(".")[0]:
+                raise MissingDependencyError(self.needs, self.extra, f"{self.group[:-1]} {self.name!r}") from error
+            raise
+        return factory
+
+
+_SKLEARN = "ferbench.classifiers.sklearn"
+_BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
+    "detectors": (
+        (
+            "whole-image",
+            "ferbench.detectors.whole_image:WholeImage",
+            "the image is the face: for datasets of crops",
+        ),
+        ("haar", "ferbench.detectors.haar:HaarDetector", "Viola-Jones cascade of OpenCV"),
+        (
+            "dlib-hog",
+            "ferbench.detectors.dlib_hog:DlibHogDetector",
+            "HOG + SVM sliding window of dlib",
+            "dlib",
+            "dlib",
+        ),
+    ),
+    "features": (
+        ("pixels", "ferbench.features.pixels:Pixels", "gray values in [0, 1]"),
+        ("lbp", "ferbench.features.lbp:LBP", "histograms of local binary patterns on a grid"),
+        ("hog", "ferbench.features.hog:HOG", "histograms of oriented gradients (OpenCV)"),
+        (
+            "pca",
+            "ferbench.features.pca:PCAFeatures",
+            "eigenfaces: principal components of pixels or other features",
+        ),
+    ),
+    "classifiers": (
+        ("majority", f"{_SKLEARN}:majority", "baseline: always the most frequent class"),
+        ("linear-svm", f"{_SKLEARN}:linear_svm", "linear support vector machine"),
+        ("rbf-svm", f"{_SKLEARN}:rbf_svm", "support vector machine with a Gaussian kernel"),
+        ("logistic-regression", f"{_SKLEARN}:logistic_regression", "multinomial logistic regression"),
+        ("knn", f"{_SKLEARN}:knn", "k nearest neighbours"),
+        ("random-forest", f"{_SKLEARN}:random_forest", "random forest"),
+        (
+            "mini-xception",
+            "ferbench.classifiers.keras.adapter:mini_xception",
+            "separable residual CNN, 58 k parameters",
+            "deep",
+            "keras",
+        ),
+        (
+            "se-resnet",
+            "ferbench.classifiers.keras.adapter:se_resnet",
+            "residual squeeze-excite CNN of chosen width and depth",
+            "deep",
+            "keras",
+        ),
+    ),
+    "runtimes": (
+        ("sklearn", "ferbench.classifiers.runtimes.sklearn:SklearnRuntime", "scikit-learn's own prediction"),
+        (
+            "keras",
+            "ferbench.classifiers.runtimes.keras:KerasRuntime",
+            "compiled Keras call (never predict)",
+            "deep",
+            "keras",
+        ),
+        (
+            "litert",
+            "ferbench.classifiers.runtimes.litert:LiteRTRuntime",
+            "LiteRT (TensorFlow Lite) interpreter",
+        ),
+    ),
+    "datasets": (
+        (
+            "fer2013",
+            "ferbench.datasets.fer2013:FER2013",
+            "35,887 faces from the web, 48×48 gray, 7 expressions",
+        ),
+        ("ferplus", "ferbench.datasets.ferplus:FERPlus", "FER2013's images with ten annotators' votes each"),
+        (
+            "ckplus",
+            "ferbench.datasets.ckplus:CKPlus",
+            "CK+, posed expressions of 118 subjects, 7 with contempt",
+        ),
+        ("rafdb", "ferbench.datasets.rafdb:RAFDB", "RAF-DB, faces in the wild, 7 basic expressions"),
+        ("affectnet", "ferbench.datasets.affectnet:AffectNet", "AffectNet, faces in the wild, 8 expressions"),
+        (
+            "images",
+            "ferbench.datasets.images:ImageTree",
+            "any <class>/<image> folder or zip: images(path=...)",
+        ),
+        (
+            "lfw-emotions",
+            "ferbench.datasets.images:LFWEmotions",
+            "LFW photographs with expression labels, 350×350, noisy labels",
+        ),
+        (
+            "synthetic",
+            "ferbench.datasets.synthetic:SyntheticFaces",
+            "built-in generated faces, no download needed",
+        ),
+    ),
+}
+
+
+@cache
+def entries(group: str) -> Mapping[str, Entry]:
+    """Every registered component of a kind, by name, built-ins first. Imports no component.
+
+    Raises
+    ------
+    ParameterError
+        If a plugin claims a name that is taken.
+    """
+    if group not in GROUPS:
+        raise UnknownNameError("kind of component", group, GROUPS)
+    table = {}
+    for name, target, summary, *rest in _BUILT_IN[group]:
+        extra, needs = (rest[0], rest[1]) if rest else (None, "")
+        table[name] = Entry(group, name, target, summary, extra, needs=needs)
+    for point in entry_points(group=f"ferbench.{group}"):
+        package = point.dist.name if point.dist else "unknown package"
+        if point.name in table:
+            raise ParameterError(
+                f"two packages register the {group[:-1]} {point.name!r}",
+                got=f"{table[point.name].package} and {package}",
+                fix="rename or uninstall one of them",
+            )
+        table[point.name] = Entry(group, point.name, point.value, f"plugin from {package}", None, package)
+    return table
+
+
+def entry(group: str, name: str) -> Entry:
+    """The component of that name; unknown names are errors with suggestions."""
+    table = entries(group)
+    if name not in table:
+        raise UnknownNameError(group[:-1], name, table)
+    return table[name]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A component's name and parameters: what ``lbp(grid=7)`` means.
+
+    ``str(spec)`` is canonical (parameters sorted), so equal specs have equal text and digests.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        return f"{self.name}({', '.join(f'{k}={_literal(v)}' for k, v in sorted(self.params.items()))})"
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) and value not in ("None", "True", "False"):
+        return value
+    return repr(value)
+
+
+_SPEC = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+def parse_spec(text: str | Spec) -> Spec:
+    """Read ``name`` or ``name(param=value, …)``.
+
+    Values are Python literals (numbers, strings, tuples, lists, ``None``, ``True``); a bare word is a string.
+
+    Examples
+    --------
+    >>> parse_spec("lbp(grid=7, method=uniform)").params
+    {'grid': 7, 'method': 'uniform'}
+    """
+    if isinstance(text, Spec):
+        return text
+    expected = "name or name(param=value, ...)"
+    match = _SPEC.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ParameterError("not a component spec", got=repr(text), expected=expected)
+    name, arguments = match.groups()
+    if not arguments or not arguments.strip():
+        return Spec(name)
+    try:
+        call = ast.parse(f"f({_quote_words(arguments)})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        if call.args or any(k.arg is None for k in call.keywords):
+            raise ValueError
+        params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError):
+        raise ParameterError("not a component spec", got=repr(text), expected=expected) from None
+    return Spec(name, params)
+
+
+_WORD = re.compile(
+    r"""("[^"]*"|'[^']*')                             # quoted: left alone
+      |(?<![\w.])([A-Za-z_~./][\w.~/-]*)(?=\s*[,)\]}]|\s*$)  # a bare word that ends a value""",
+    re.VERBOSE,
+)
+
+
+def _quote_words(arguments: str) -> str:
+    """Put quotes around bare words in value position, so that ``method=nri-uniform`` reads as a string."""
+
+    def quote(match: re.Match[str]) -> str:
+        word = match.group(2)
+        return match.group(0) if word in (None, "None", "True", "False") else repr(word)
+
+    return _WORD.sub(quote, arguments)
+
+
+def create(group: str, spec: str | Spec, **defaults: Any) -> Any:
+    """Make the component that a spec names.
+
+    Parameters
+    ----------
+    group : str
+        One of :data:`GROUPS`.
+    spec : str or Spec
+        ``"haar(min_size=60)"``.
+    **defaults
+        Parameters used where the spec does not set them and the component has them.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown component or parameter, with the nearest known names.
+    MissingDependencyError
+        A package of an extra is not installed.
+    """
+    spec = parse_spec(spec)
+    factory = entry(group, spec.name).load()
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    unknown = [name for name in spec.params if name not in parameters]
+    if unknown and not takes_any:
+        raise UnknownNameError(f"parameter of {group[:-1]} {spec.name!r}:", unknown[0], parameters)
+    extra = {k: v for k, v in defaults.items() if k in parameters and k not in spec.params}
+    return factory(**extra, **spec.params)
