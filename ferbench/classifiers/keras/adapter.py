@@ -1,0 +1,174 @@
+"""A network as a scikit-learn classifier: clone, grid search and ``predict_proba`` work, on crops (N, h, w) uint8.
+
+Keras' own ``SKLearnClassifier`` (3.15) loses its fit arguments on ``clone``, refuses 4-D input and has no
+``predict_proba``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from ferbench.classifiers.keras.networks import NETWORKS
+from ferbench.classifiers.keras.training import Epoch, Recipe, train
+from ferbench.errors import NotFittedError, ParameterError, ShapeError
+
+__all__ = ["KerasClassifier", "mini_xception", "se_resnet"]
+
+
+class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Trains one of the networks by one recipe.
+
+    Parameters
+    ----------
+    network : str
+        Name in :data:`ferbench.classifiers.keras.networks.NETWORKS`.
+    network_params : dict, optional
+        Parameters of the builder, such as ``{"width": 24}``.
+    epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing, mixup, augmentation, seed
+        See :class:`ferbench.classifiers.keras.training.Recipe`.
+
+    Attributes
+    ----------
+    classes_ : (C,) str
+        Label names in the order of the probabilities.
+    model_ : keras.Model
+        The trained network.
+    log_ : list of Epoch
+        Loss and accuracy of every epoch.
+    """
+
+    takes_crops = True
+
+    def __init__(
+        self,
+        network: str = "mini-xception",
+        network_params: dict[str, Any] | None = None,
+        *,
+        epochs: int = Recipe.epochs,
+        batch_size: int = Recipe.batch_size,
+        learning_rate: float = Recipe.learning_rate,
+        weight_decay: float = Recipe.weight_decay,
+        warmup_epochs: float = Recipe.warmup_epochs,
+        label_smoothing: float = Recipe.label_smoothing,
+        mixup: float = Recipe.mixup,
+        augmentation: str = Recipe.augmentation,
+        seed: int = Recipe.seed,
+    ) -> None:
+        self.network = network
+        self.network_params = network_params
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_epochs = warmup_epochs
+        self.label_smoothing = label_smoothing
+        self.mixup = mixup
+        self.augmentation = augmentation
+        self.seed = seed
+
+    @property
+    def recipe(self) -> Recipe:
+        """The training part of the parameters."""
+        return Recipe(**{field.name: getattr(self, field.name) for field in fields(Recipe)})
+
+    def fit(
+        self,
+        X: npt.NDArray[np.uint8],
+        y: npt.NDArray[np.str_],
+        *,
+        targets: npt.NDArray[np.float32] | None = None,
+        validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.str_]] | None = None,
+        checkpoint_dir: Path | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : (N, h, w) uint8, gray
+        y : (N,) str
+            Label names.
+        targets : (N, C) float32, optional
+            Soft labels over the sorted names of ``y`` to learn from instead of ``y``; rows sum to 1.
+        validation : (crops, labels), optional
+            Logged after every epoch; never used to choose.
+        checkpoint_dir : Path, optional
+            Makes the training resumable.
+        on_epoch : callable, optional
+            Called with every :class:`~ferbench.classifiers.keras.training.Epoch`.
+        """
+        crops, labels = _check_crops(X), np.asarray(y, dtype=np.str_)
+        if len(crops) != len(labels) or not len(crops):
+            raise ShapeError("crops and labels differ in length or are empty", got=f"{len(crops)} and {len(labels)}")
+        self.classes_ = np.unique(labels)
+        if len(self.classes_) < 2:
+            raise ParameterError("a classifier needs two classes", got=self.classes_.tolist())
+        keras.utils.set_random_seed(self.seed)
+        model = NETWORKS[self.network](crops.shape[1:], len(self.classes_), **(self.network_params or {}))
+        held_out = None if validation is None else (_check_crops(validation[0]), self._one_hot(validation[1]))
+        self.model_, self.log_ = train(
+            model,
+            crops,
+            self._one_hot(labels) if targets is None else np.asarray(targets, dtype=np.float32),
+            self.recipe,
+            validation=held_out,
+            checkpoint_dir=checkpoint_dir,
+            on_epoch=on_epoch,
+        )
+        return self
+
+    def predict_proba(self, X: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(N, C) float32 probabilities of (N, h, w) uint8 crops, in the order of ``classes_``."""
+        if not hasattr(self, "model_"):
+            raise NotFittedError(f"{self.network} is not trained yet", fix="call fit first")
+        crops = _check_crops(X)
+        if not len(crops):
+            return np.zeros((0, len(self.classes_)), np.float32)
+        p: npt.NDArray[np.float32] = np.asarray(self.model_.predict(crops[..., None], batch_size=256, verbose=0))
+        return p
+
+    def predict(self, X: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
+        """(N,) names of the most probable expressions."""
+        names: npt.NDArray[np.str_] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return names
+
+    def _one_hot(self, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+        return (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)
+
+
+def _check_crops(X: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if not (isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype == np.uint8):
+        got = f"{X.shape} {X.dtype}" if isinstance(X, np.ndarray) else type(X).__name__
+        raise ShapeError("a network takes gray crops", got=got, expected="(N, h, w) uint8")
+    return X
+
+
+def _factory(network: str) -> Callable[..., KerasClassifier]:
+    """A registry factory whose signature joins the network's own parameters with the recipe's."""
+    own = [p for p in inspect.signature(NETWORKS[network]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    names = {p.name for p in own}
+
+    def make(**params: Any) -> KerasClassifier:
+        network_params = {k: v for k, v in params.items() if k in names}
+        return KerasClassifier(network, network_params, **{k: v for k, v in params.items() if k not in names})
+
+    recipe = [
+        p for p in inspect.signature(KerasClassifier).parameters.values() if p.name not in ("network", "network_params")
+    ]
+    make.__signature__ = inspect.Signature([*own, *recipe])  # type: ignore[attr-defined]
+    make.__doc__ = NETWORKS[network].__doc__
+    make.__name__ = network.replace("-", "_")
+    return make
+
+
+mini_xception = _factory("mini-xception")
+se_resnet = _factory("se-resnet")
