@@ -1,1 +1,55 @@
-"""ferbench: classical and deep facial-expression recognition, side by side, under one protocol."""
+"""ferbench: classical and deep facial-expression recognition, side by side, under one protocol.
+
+>>> import ferbench as fb
+>>> pipeline = fb.make_pipeline("haar", "lbp(grid=7)", "linear-svm")
+
+Importing this package imports nothing heavier than the standard library; names below load when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ferbench.datasets import load_dataset
+    from ferbench.errors import FerbenchError
+    from ferbench.labels import LabelSpace
+    from ferbench.pipelines import Pipeline, load_pipeline, make_pipeline
+    from ferbench.realtime import stream
+    from ferbench.reports import build_report
+
+__all__ = [
+    "FerbenchError",
+    "LabelSpace",
+    "Pipeline",
+    "__version__",
+    "build_report",
+    "load_dataset",
+    "load_pipeline",
+    "make_pipeline",
+    "stream",
+]
+
+_HOME = {
+    "FerbenchError": "ferbench.errors",
+    "LabelSpace": "ferbench.labels",
+    "Pipeline": "ferbench.pipelines",
+    "build_report": "ferbench.reports",
+    "load_dataset": "ferbench.datasets",
+    "load_pipeline": "ferbench.pipelines",
+    "make_pipeline": "ferbench.pipelines",
+    "stream": "ferbench.realtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ferbench' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

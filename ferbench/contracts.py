@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ferbench.faces import Faces, Image
 from ferbench.samples import DatasetInfo, Samples
 
-__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "Runtime", "Session"]
+__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "Runtime", "Session", "StagedSession"]
 
 
 @runtime_checkable
@@ -71,6 +71,19 @@ class Session(Protocol):
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(N, C) float32 probabilities of (N, h, w) uint8 gray crops."""
+        ...
+
+
+@runtime_checkable
+class StagedSession(Session, Protocol):
+    """A session whose features and classifier can be run, and timed, apart."""
+
+    def features(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(N, D) float32 features of (N, h, w) uint8 gray crops."""
+        ...
+
+    def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(N, C) float32 probabilities of (N, D) features."""
         ...
 
 

@@ -1,0 +1,21 @@
+"""Pipelines: what is measured. Detector, crop, features, classifier and runtime under one id."""
+
+from ferbench.pipelines.crops import crop_faces
+from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed, make_pipeline
+from ferbench.pipelines.spec import PipelineParts, PresetInfo, parse_pipeline_id, presets
+from ferbench.pipelines.storage import load_pipeline, save_pipeline, shipped
+
+__all__ = [
+    "OnNoFace",
+    "Pipeline",
+    "PipelineParts",
+    "PresetInfo",
+    "Processed",
+    "crop_faces",
+    "load_pipeline",
+    "make_pipeline",
+    "parse_pipeline_id",
+    "presets",
+    "save_pipeline",
+    "shipped",
+]

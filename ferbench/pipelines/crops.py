@@ -1,0 +1,75 @@
+"""From boxes to crops: the square that a classifier sees of a face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.faces import Faces, Image, as_gray
+
+__all__ = ["crop_faces", "resize_crops"]
+
+
+def crop_faces(
+    images: Sequence[Image], faces: Faces, *, size: int = 48, scale: float = 1.0, shift: float = 0.0
+) -> npt.NDArray[np.uint8]:
+    """Cut, gray and resize every face.
+
+    Parameters
+    ----------
+    images : sequence of (H, W, 3) RGB or (H, W) gray uint8
+        The batch that ``faces`` refers to.
+    faces : Faces
+    size : int
+        Side of the crops, pixels.
+    scale : float
+        Side of the square cut out, in longer sides of the box.
+    shift : float
+        How far the square's centre lies below the box's centre, in longer sides of the box (negative: above).
+
+    Returns
+    -------
+    (N, size, size) uint8, gray
+        In the order of ``faces``. What lies outside the image repeats its border.
+    """
+    crops = np.empty((len(faces), size, size), np.uint8)
+    for i, (box, image) in enumerate(zip(faces.xyxy, faces.image_index, strict=True)):
+        crops[i] = _crop(images[int(image)], box, size, scale, shift)
+    return crops
+
+
+def _crop(image: Image, box: npt.NDArray[np.float32], size: int, scale: float, shift: float) -> Image:
+    import cv2
+
+    height, width = image.shape[:2]
+    longer = float(max(box[2] - box[0], box[3] - box[1], 1.0))
+    side = max(1, round(longer * scale))
+    # A centre outside the image would leave nothing to repeat.
+    x = min(max(float(box[0] + box[2]) / 2, 0.0), width - 1.0)
+    y = min(max(float(box[1] + box[3]) / 2 + shift * longer, 0.0), height - 1.0)
+    left, top = round(x - side / 2), round(y - side / 2)
+    inside = image[max(top, 0) : max(top + side, 1), max(left, 0) : max(left + side, 1)]
+    gray = as_gray(inside)
+    margins = (max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0))
+    if any(margins):
+        gray = np.asarray(cv2.copyMakeBorder(gray, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
+    return _resize(gray, size)
+
+
+def _resize(gray: Image, size: int) -> Image:
+    import cv2
+
+    if gray.shape == (size, size):
+        return gray
+    # Area averaging when shrinking: bilinear sampling would alias skin texture into false LBP codes.
+    method = cv2.INTER_AREA if min(gray.shape) > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(gray, (size, size), interpolation=method), dtype=np.uint8)
+
+
+def resize_crops(crops: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Crops (N, h, w) uint8 in another size; unchanged where they have it already."""
+    if crops.shape[1:] == (size, size):
+        return crops
+    return np.stack([_resize(crop, size) for crop in crops]) if len(crops) else np.empty((0, size, size), np.uint8)

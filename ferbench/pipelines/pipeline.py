@@ -1,0 +1,468 @@
+"""A pipeline: detector, crop, features, classifier and runtime; the unit that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.contracts import Detector, Session, StagedSession
+from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.faces import Faces, Image, Prediction, check_image
+from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
+from ferbench.pipelines.crops import crop_faces, resize_crops
+from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id, presets
+from ferbench.registry import Spec, create, parse_spec
+from ferbench.samples import Samples
+
+__all__ = ["OnNoFace", "Pipeline", "Processed", "make_pipeline"]
+
+OnNoFace = Literal["skip", "whole", "raise"]
+"""What becomes of an image without a face: no prediction, the whole image as the face, or :class:`NoFaceError`."""
+
+DETECT_BATCH = 32
+"""Photos held in memory at once while a pipeline is fitted."""
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Faces of a batch of images, their probabilities, and what each stage took.
+
+    Attributes
+    ----------
+    faces : Faces
+    probabilities : (N, C) float32
+        In the order of the pipeline's ``labels``.
+    times_ns : dict of str to int
+        Nanoseconds of ``detect``, ``align`` (crop, gray, resize), ``features``, ``classify`` and ``total``.
+    """
+
+    faces: Faces
+    probabilities: npt.NDArray[np.float32]
+    times_ns: dict[str, int]
+
+
+@dataclass
+class Pipeline:
+    """A facial-expression recogniser from image to probabilities. Make one with :func:`make_pipeline`.
+
+    From the crop onwards a pipeline is a scikit-learn estimator (:attr:`estimator_`); detection stays outside,
+    since it changes the number of samples.
+
+    Attributes
+    ----------
+    parts : PipelineParts
+        Component specs.
+    label_space : LabelSpace or None
+        Expressions in the order of the probabilities; known once fitted.
+    input_size : int
+        Side of the crops, pixels.
+    on_no_face : "skip", "whole" or "raise"
+    crop_scale, crop_shift : float
+        How boxes become crops (see :func:`~ferbench.pipelines.crops.crop_faces`); the detector's own by default.
+    trained_on : dict
+        Dataset, split, revision and number of faces, for the record.
+    """
+
+    parts: PipelineParts
+    label_space: LabelSpace | None = None
+    input_size: int = 48
+    on_no_face: OnNoFace = "skip"
+    crop_scale: float | None = None
+    crop_shift: float | None = None
+    trained_on: dict[str, Any] = field(default_factory=dict)
+    estimator_: Any = field(default=None, repr=False)
+    classes_: tuple[str, ...] = ()
+    files_: dict[str, Path] = field(default_factory=dict, repr=False)
+    _detector: Detector | None = field(default=None, repr=False)
+    _session: Session | None = field(default=None, repr=False)
+    _order: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.on_no_face not in ("skip", "whole", "raise"):
+            raise ParameterError("unknown on_no_face", got=repr(self.on_no_face), expected="skip, whole or raise")
+        if self.input_size < 8:
+            raise ParameterError("input_size is too small", got=self.input_size, expected="8 pixels or more")
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """``detector/features/classifier@runtime``."""
+        return self.parts.id
+
+    @property
+    def family(self) -> Family:
+        """``baseline``, ``classical`` or ``deep``."""
+        return self.parts.family
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Expressions in the order of the probabilities."""
+        if self.label_space is None:
+            raise NotFittedError(f"{self.id} has no labels yet", fix="fit it, or load a saved pipeline")
+        return self.label_space.labels
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it can predict."""
+        return self.estimator_ is not None or bool(self.files_)
+
+    @property
+    def has_cacheable_features(self) -> bool:
+        """Whether features depend on the crop alone, so that they may be computed once for many fits."""
+        if self.parts.features is None:
+            return False
+        return bool(getattr(self._make_features(), "is_stateless", False))
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, made on first use."""
+        if self._detector is None:
+            self._detector = create("detectors", self.parts.detector)
+        return self._detector
+
+    # -- learning --------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Samples | npt.NDArray[np.uint8], y: npt.ArrayLike | None = None, **fit_params: Any) -> Self:
+        """Learn from labelled faces.
+
+        Parameters
+        ----------
+        X : Samples, or (N, h, w) uint8 gray crops
+            Photos go through the detector first: the largest face of each is learnt from, and photos without one
+            are left out (``trained_on["n_missed"]`` counts them).
+        y : (N,) str, optional
+            Label names, with crops.
+        **fit_params
+            Passed to a network's ``fit``: ``validation``, ``checkpoint_dir``, ``on_epoch``, ``targets``.
+        """
+        crops, labels = self._training_set(X, y)
+        estimator = self._make_estimator()
+        if self.parts.features is None:
+            estimator.fit(crops, labels, **fit_params)
+        elif fit_params:
+            raise ParameterError(f"{self.parts.classifier} takes no fit parameters", got=", ".join(fit_params))
+        else:
+            estimator.fit(crops, labels)
+        return self._adopt(estimator)
+
+    def fit_from_features(self, F: npt.NDArray[np.float32], y: npt.ArrayLike, *, label_space: LabelSpace) -> Self:
+        """Learn from features (N, D) that :meth:`features_of` computed earlier."""
+        from sklearn.pipeline import Pipeline as SklearnPipeline
+
+        classifier = create("classifiers", self.parts.classifier)
+        classifier.fit(F, np.asarray(y, dtype=np.str_))
+        features = self._make_features()
+        # A stateless transformer is fitted by seeing one crop: it learns nothing but shapes.
+        features.fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
+        self.label_space = label_space
+        return self._adopt(SklearnPipeline([("features", features), ("classifier", classifier)]))
+
+    def features_of(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Features (N, D) float32 of crops, for extractors that learn nothing."""
+        if not self.has_cacheable_features:
+            raise ParameterError(f"the features of {self.id} are learnt, or there are none", fix="use fit")
+        features: npt.NDArray[np.float32] = self._make_features().fit_transform(resize_crops(crops, self.input_size))
+        return features
+
+    def classify_features(self, F: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(N, C) float32 probabilities of features (N, D), in the order of :attr:`labels`."""
+        if self.estimator_ is None or self.parts.features is None:
+            raise NotFittedError(f"{self.id} has no classifier for features", fix="fit it first")
+        return self._ordered(self.estimator_[-1].predict_proba(F))
+
+    def _training_set(
+        self, X: Samples | npt.NDArray[np.uint8], y: npt.ArrayLike | None
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.str_]]:
+        if not isinstance(X, Samples):
+            if y is None:
+                raise ParameterError("crops need labels", got="y=None")
+            labels = np.asarray(y, dtype=np.str_)
+            self.label_space = self.label_space or _infer_label_space(labels)
+            self.label_space.encode(labels)
+            return resize_crops(_check_crops(X), self.input_size), labels
+        self.label_space = X.label_space
+        if X.kind == "crops":
+            crops, labels = resize_crops(_check_crops(np.asarray(X.images)), self.input_size), X.labels
+        else:
+            crops, index = self.crops_of_photos(X)
+            labels = X.labels[index]
+        if not len(crops):
+            raise NoFaceError(f"{self.parts.detector} found no face in {X.dataset}", got=f"{len(X)} images")
+        self.trained_on = {
+            "dataset": X.dataset,
+            "split": X.split,
+            "revision": X.revision,
+            "n": len(crops),
+            "n_missed": len(X) - len(crops),
+        }
+        return crops, labels
+
+    def crops_of_photos(self, samples: Samples) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Crops of the largest face of each photo, and the positions of the photos in which one was found."""
+        crops, index = [np.empty((0, self.input_size, self.input_size), np.uint8)], [np.empty(0, np.int64)]
+        for start in range(0, len(samples), DETECT_BATCH):
+            images = [samples.images[i] for i in range(start, min(start + DETECT_BATCH, len(samples)))]
+            faces = self.detector.detect(images).largest_per_image()
+            crops.append(self.crop(images, faces))
+            index.append(faces.image_index + start)
+        return np.concatenate(crops), np.concatenate(index)
+
+    def _make_features(self) -> Any:
+        if self.parts.features is None:
+            raise ParameterError(f"{self.id} is a network and has no features")
+        return create("features", self.parts.features)
+
+    def _make_estimator(self) -> Any:
+        classifier = create("classifiers", self.parts.classifier)
+        if self.parts.features is None:
+            return classifier
+        from sklearn.pipeline import Pipeline as SklearnPipeline
+
+        return SklearnPipeline([("features", self._make_features()), ("classifier", classifier)])
+
+    def _adopt(self, estimator: Any) -> Self:
+        self.estimator_, self._session, self._order = estimator, None, None
+        self.classes_, self.files_ = tuple(map(str, estimator.classes_)), {}
+        return self
+
+    # -- predicting ------------------------------------------------------------------------------------------------
+
+    def prepare(self, *, threads: int = 1, device: str = "cpu") -> Self:
+        """Make the runtime session; otherwise the first prediction makes one with a single CPU thread."""
+        if not self.is_fitted:
+            raise NotFittedError(f"{self.id} is not fitted", fix="call fit, or load a saved pipeline")
+        runtime = create("runtimes", self.parts.runtime)
+        example = np.zeros((1, self.input_size, self.input_size), np.uint8)
+        source = self.files_.get(self.parts.runtime.name, self.estimator_)
+        self._session = runtime.prepare(source, example, threads=threads, device=device)
+        return self
+
+    def detect(self, images: Sequence[Image]) -> Faces:
+        """Faces of a batch of images, as the detector finds them."""
+        return self.detector.detect([check_image(image) for image in images])
+
+    def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
+        """(N, s, s) uint8 gray crops of the faces, in their order."""
+        scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
+        shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
+        return crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+
+    def classify(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(N, C) float32 probabilities of gray crops (N, h, w) uint8, in the order of :attr:`labels`."""
+        return self._ordered(self._ready()(resize_crops(_check_crops(crops), self.input_size)))
+
+    def predict_batch(self, images: Sequence[Image]) -> list[list[Prediction]]:
+        """Predictions for every face of every image."""
+        done = self.process(images)
+        found: list[list[Prediction]] = [[] for _ in images]
+        for i, at in enumerate(done.faces.image_index):
+            found[int(at)].append(self.prediction(done.probabilities[i], done.faces.xyxy[i], done.faces.score[i]))
+        return found
+
+    def predict(self, image: Image) -> list[Prediction]:
+        """Predictions for every face of one image, (H, W, 3) uint8 RGB or (H, W) uint8 gray."""
+        return self.predict_batch([image])[0]
+
+    def prediction(
+        self, probabilities: npt.NDArray[np.float32], box: npt.NDArray[np.float32], score: float
+    ) -> Prediction:
+        """Name what a row of probabilities says of a face."""
+        best = int(probabilities.argmax())
+        left, top, right, bottom = (float(v) for v in box)
+        return Prediction(
+            label=self.labels[best],
+            probability=float(probabilities[best]),
+            probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
+            box=(left, top, right, bottom),
+            detection_score=float(score),
+        )
+
+    def process(self, images: Sequence[Image], *, detector_bypassed: bool = False) -> Processed:
+        """Detect, crop and classify a batch of images, timing each stage.
+
+        This is the one path that everything timed goes through: latency cells, live, predict.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) RGB or (H, W) gray uint8
+        detector_bypassed : bool
+            The images are face crops: each is taken whole, and ``on_no_face`` does not apply.
+        """
+        session = self._ready()
+        started = perf_counter_ns()
+        if detector_bypassed:
+            faces, scale, shift = _whole(images, range(len(images)), 1.0), 1.0, 0.0
+        else:
+            faces = self._faces(images)
+            scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
+            shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
+        detected = perf_counter_ns()
+        crops = crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+        aligned = extracted = perf_counter_ns()
+        if not len(crops):
+            probabilities = np.zeros((0, len(self.labels)), np.float32)
+        elif isinstance(session, StagedSession):
+            features = session.features(crops)
+            extracted = perf_counter_ns()
+            probabilities = self._ordered(session.classify(features))
+        else:
+            probabilities = self._ordered(session(crops))
+        done = perf_counter_ns()
+        times = {
+            "detect": detected - started,
+            "align": aligned - detected,
+            "features": extracted - aligned,
+            "classify": done - extracted,
+            "total": done - started,
+        }
+        return Processed(faces, probabilities, times)
+
+    def _faces(self, images: Sequence[Image]) -> Faces:
+        faces = self.detect(images)
+        if self.on_no_face == "skip":
+            return faces
+        missed = sorted(set(range(len(images))) - set(faces.image_index.tolist()))
+        if missed and self.on_no_face == "raise":
+            raise NoFaceError(
+                f"{self.parts.detector} found no face",
+                got=f"{len(missed)} of {len(images)} images without one",
+                fix="use on_no_face='skip' or 'whole'",
+            )
+        if not missed:
+            return faces
+        whole = _whole(images, missed, 0.0)
+        index = np.concatenate([faces.image_index, whole.image_index])
+        order = np.argsort(index, kind="stable")
+        xyxy, score = np.concatenate([faces.xyxy, whole.xyxy]), np.concatenate([faces.score, whole.score])
+        return Faces(xyxy[order], score[order], index[order], len(images))
+
+    def _ready(self) -> Session:
+        if self._session is None:
+            self.prepare()
+        if self._session is None:
+            raise NotFittedError(f"{self.id} is not fitted")
+        return self._session
+
+    def _ordered(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """From the model's order of classes to the label space's; a class never learnt has probability 0."""
+        if self._order is None:
+            if self.label_space is None:
+                raise NotFittedError(f"{self.id} has no labels yet")
+            self._order = self.label_space.encode(self.classes_)
+        if probabilities.shape[1] != len(self._order):
+            raise ShapeError(
+                "the model's outputs and its classes differ", got=probabilities.shape[1], expected=len(self._order)
+            )
+        ordered = np.zeros((len(probabilities), len(self.labels)), np.float32)
+        ordered[:, self._order] = probabilities
+        return ordered
+
+    # -- other runtimes --------------------------------------------------------------------------------------------
+
+    def with_runtime(self, runtime: str | Spec) -> Pipeline:
+        """The same fitted pipeline on another runtime."""
+        from dataclasses import replace
+
+        parts = complete(self.parts.detector, self.parts.features, self.parts.classifier, parse_spec(runtime))
+        return replace(self, parts=parts, _session=None, _order=None)
+
+    def agreement(self, crops: npt.NDArray[np.uint8], reference: Pipeline) -> dict[str, Any]:
+        """How far this pipeline's probabilities are from those of a reference on the same crops."""
+        mine, theirs = self.classify(crops), reference.classify(crops)
+        return {
+            "reference": str(reference.parts.runtime),
+            "n": len(crops),
+            "max_abs_difference": float(np.abs(mine - theirs).max(initial=0.0)),
+            "flips": int((mine.argmax(axis=1) != theirs.argmax(axis=1)).sum()),
+        }
+
+    def save(self, folder: str | Path, *, metrics: dict[str, Any] | None = None) -> Path:
+        """Write the pipeline as a folder (see :mod:`ferbench.pipelines.storage`)."""
+        from ferbench.pipelines.storage import save_pipeline
+
+        return save_pipeline(self, Path(folder), metrics=metrics)
+
+
+def make_pipeline(
+    *names: str,
+    detector: str | None = None,
+    features: str | None = None,
+    classifier: str | None = None,
+    runtime: str | None = None,
+    label_space: LabelSpace | None = None,
+    input_size: int = 48,
+    on_no_face: OnNoFace = "skip",
+) -> Pipeline:
+    """Make an unfitted pipeline.
+
+    Parameters
+    ----------
+    *names : str
+        Either one id (``"haar/lbp(grid=7)/linear-svm"``) or preset (``"haar-lbp-svm"``), or the parts in order:
+        detector, features, classifier; detector and features may be left out.
+    detector, features, classifier, runtime : str, optional
+        The parts by keyword instead, or in place of those named.
+    label_space : LabelSpace, optional
+        Expressions to tell apart; taken from the data otherwise.
+    input_size : int
+        Side of the crops, pixels.
+    on_no_face : "skip", "whole" or "raise"
+
+    Examples
+    --------
+    >>> make_pipeline("haar", "lbp(grid=7)", "linear-svm").id
+    'haar/lbp(grid=7)/linear-svm@sklearn'
+    """
+    if len(names) == 1:
+        known = presets().get(names[0])
+        parts = parse_pipeline_id(known.pipeline if known else names[0])
+    elif names:
+        parts = assemble(list(names))
+    elif classifier is None:
+        raise ParameterError(
+            "a pipeline needs a classifier", fix="name one: make_pipeline('haar', 'hog', 'linear-svm')"
+        )
+    else:
+        parts = assemble([classifier])
+    if detector or features or classifier or runtime:
+        given = {k: parse_spec(v) for k, v in (("detector", detector), ("features", features)) if v}
+        chosen = parse_spec(classifier) if classifier else parts.classifier
+        same_kind = complete(None, None, chosen, None).features is None if classifier else parts.features is None
+        parts = complete(
+            given.get("detector", parts.detector),
+            given.get("features", None if same_kind else parts.features),
+            chosen,
+            parse_spec(runtime) if runtime else (None if classifier else parts.runtime),
+        )
+    return Pipeline(parts, label_space=label_space, input_size=input_size, on_no_face=on_no_face)
+
+
+def _whole(images: Sequence[Image], which: Sequence[int] | range, score: float) -> Faces:
+    boxes = np.array([[0, 0, images[i].shape[1], images[i].shape[0]] for i in which], np.float32).reshape(-1, 4)
+    return Faces(boxes, np.full(len(boxes), score, np.float32), np.asarray(which, np.int64), len(images))
+
+
+def _check_crops(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if not (isinstance(crops, np.ndarray) and crops.ndim == 3 and crops.dtype == np.uint8):
+        got = f"{crops.shape} {crops.dtype}" if isinstance(crops, np.ndarray) else type(crops).__name__
+        raise ShapeError("crops have the wrong form", got=got, expected="(N, h, w) uint8 gray")
+    return crops
+
+
+def _infer_label_space(labels: npt.NDArray[np.str_]) -> LabelSpace:
+    names = set(labels.tolist())
+    for space in (FER7, *LABEL_SPACES.values()):
+        if names <= set(space.labels):
+            return space
+    raise LabelError(
+        "labels fit no known label space",
+        got=", ".join(sorted(names)[:10]),
+        fix="pass label_space=LabelSpace(name, labels)",
+    )

@@ -1,0 +1,158 @@
+"""A pipeline's name: ``detector/features/classifier@runtime``, and the presets that have shorter ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+
+from ferbench.errors import ParameterError, UnknownNameError
+from ferbench.registry import Spec, entries, entry, parse_spec
+
+__all__ = ["Family", "PipelineParts", "PresetInfo", "parse_pipeline_id", "presets"]
+
+Family = Literal["baseline", "classical", "deep"]
+
+
+@dataclass(frozen=True)
+class PipelineParts:
+    """The component specs of a pipeline; ``features`` is None for a network."""
+
+    detector: Spec
+    features: Spec | None
+    classifier: Spec
+    runtime: Spec
+
+    @property
+    def id(self) -> str:
+        """Canonical text: equal pipelines have equal ids."""
+        parts = [self.detector, self.features, self.classifier]
+        return "/".join(str(part) for part in parts if part is not None) + f"@{self.runtime}"
+
+    @property
+    def family(self) -> Family:
+        """``deep`` for networks, ``baseline`` for the majority class, ``classical`` otherwise."""
+        if self.classifier.name == "majority":
+            return "baseline"
+        return "deep" if is_network(self.classifier) else "classical"
+
+
+def is_network(classifier: Spec) -> bool:
+    """Whether a classifier takes crops instead of features: told without importing it for the built-in ones."""
+    known = entry("classifiers", classifier.name)
+    if known.package == "ferbench":
+        return known.extra == "deep"
+    return bool(getattr(known.load(), "takes_crops", False))
+
+
+def parse_pipeline_id(text: str) -> PipelineParts:
+    """Read ``detector/features/classifier@runtime``; detector, features and runtime may be left out.
+
+    Without a detector the image is the face (``whole-image``); without features a classical classifier gets
+    ``pixels``; without a runtime it is ``keras`` for networks and ``sklearn`` for the rest.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+        If the text or a name in it is wrong; near names are suggested.
+    """
+    body, *runtime = _split(text, "@")
+    names = _split(body, "/")
+    if len(runtime) > 1 or not 1 <= len(names) <= 3:
+        raise ParameterError("not a pipeline", got=repr(text), expected="detector/features/classifier@runtime")
+    return assemble(names, runtime[0] if runtime else None)
+
+
+def assemble(names: list[str] | list[str | Spec], runtime: str | Spec | None = None) -> PipelineParts:
+    """Tell which part each of one to three specs is, and fill in the rest."""
+    *front, last = [parse_spec(name) for name in names]
+    detector: Spec | None = None
+    features: Spec | None = None
+    for spec in front:
+        if spec.name in entries("detectors") and detector is None and features is None:
+            detector = spec
+        elif spec.name in entries("features") and features is None:
+            features = spec
+        elif len(front) == 2:
+            kind = "detectors" if spec is front[0] else "features"
+            raise UnknownNameError(kind[:-1], spec.name, entries(kind))
+        else:
+            raise UnknownNameError("detector or features", spec.name, [*entries("detectors"), *entries("features")])
+    entry("classifiers", last.name)
+    return complete(detector, features, last, None if runtime is None else parse_spec(runtime))
+
+
+def complete(detector: Spec | None, features: Spec | None, classifier: Spec, runtime: Spec | None) -> PipelineParts:
+    """Fill in what a pipeline leaves out, and refuse what does not go together."""
+    network = is_network(classifier)
+    if network and features is not None:
+        raise ParameterError(
+            f"{classifier.name} is a network and takes crops, not features", got=str(features), fix="leave it out"
+        )
+    runtime = runtime or Spec("keras" if network else "sklearn")
+    entry("runtimes", runtime.name)
+    if network == (runtime.name == "sklearn"):
+        raise ParameterError(
+            f"runtime {runtime.name} cannot run {classifier.name}",
+            expected="keras or litert" if network else "sklearn",
+        )
+    return PipelineParts(
+        detector or Spec("whole-image"), features or (None if network else Spec("pixels")), classifier, runtime
+    )
+
+
+def _split(text: str, at: str) -> list[str]:
+    """Split outside brackets and quotes: parameters may hold slashes."""
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == at and not depth:
+            parts.append("")
+            continue
+        parts[-1] += char
+    return parts
+
+
+@dataclass(frozen=True)
+class PresetInfo:
+    """A named pipeline.
+
+    Attributes
+    ----------
+    name, title : str
+        What users type, and what it is.
+    pipeline : str
+        Its id.
+    source : str
+        The publication or system it follows.
+    published : dict
+        Published figures, with the protocol they were obtained under; empty where there are none.
+    """
+
+    name: str
+    title: str
+    pipeline: str
+    source: str = ""
+    published: dict[str, Any] | None = None
+
+
+@cache
+def presets() -> dict[str, PresetInfo]:
+    """Every preset by name, from ``presets/*.yaml``."""
+    found = {}
+    folder = resources.files("ferbench.pipelines") / "presets"
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".yaml"):
+            name = file.name.removesuffix(".yaml")
+            found[name] = PresetInfo(name=name, **yaml.safe_load(file.read_text(encoding="utf-8")))
+    return found
