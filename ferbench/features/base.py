@@ -1,0 +1,82 @@
+"""What all feature extractors share: the check of their input, and the manners of a stateless transformer."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ferbench.errors import ParameterError, ShapeError
+
+__all__ = ["Crops", "Matrix", "StatelessFeatures", "check_crops", "check_integer"]
+
+Crops = npt.NDArray[np.uint8]
+"""(N, h, w) uint8 gray face crops."""
+
+Matrix = npt.NDArray[np.float32]
+"""(N, D) float32 features, C-contiguous."""
+
+
+def check_crops(crops: object, *, minimum: int = 1) -> Crops:
+    """Return ``crops`` if they are (N, h, w) uint8 with h and w of at least ``minimum`` pixels; N may be 0.
+
+    Raises
+    ------
+    ShapeError
+        Anything else: a list, floats, colour, or crops too small for the features.
+    """
+    expected = "(N, h, w) uint8 gray"
+    if not isinstance(crops, np.ndarray):
+        raise ShapeError("crops are not one array", got=type(crops).__name__, expected=expected)
+    if crops.ndim != 3 or crops.dtype != np.uint8:
+        raise ShapeError("crops have the wrong form", got=f"{crops.shape} {crops.dtype}", expected=expected)
+    if min(crops.shape[1:]) < minimum:
+        raise ShapeError(
+            "crops are too small for these features",
+            got=f"{crops.shape[2]}×{crops.shape[1]}",
+            expected=f"at least {minimum}×{minimum} pixels",
+        )
+    return crops
+
+
+def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` if it is an integer within the bounds; raise :class:`ParameterError` if not."""
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_integer or value < minimum or (maximum is not None and value > maximum):  # type: ignore[operator]
+        upper = "" if maximum is None else f" to {maximum}"
+        raise ParameterError(
+            f"parameter {name}", got=repr(value), expected=f"an integer, {minimum}{upper or ' or more'}"
+        )
+    return int(value)  # type: ignore[call-overload,no-any-return]
+
+
+class StatelessFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """A transformer that learns nothing: ``fit`` only checks, and ``transform`` works on an unfitted object.
+
+    Attributes
+    ----------
+    is_stateless : bool
+        True: features depend on the crop and the parameters alone, so the harness may cache them by spec.
+    """
+
+    is_stateless = True
+
+    def fit(self, X: Crops, y: Any = None) -> Self:
+        """Check parameters and crops by describing the first crop; learn nothing."""
+        self.transform(check_crops(X)[:1])
+        return self
+
+    def transform(self, X: Crops) -> Matrix:
+        """Features (N, D) float32 of crops (N, h, w) uint8."""
+        raise NotImplementedError
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        return tags
