@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args, runtim
 
 import numpy as np
 
-from ferbench.errors import DataError, ImageError, ParameterError, RunError
+from ferbench.errors import DataError, ParameterError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class EncodedImages(Protocol):
     """A sequence of images that can also give the bytes of the file an image comes from."""
 
     def encoded(self, i: int) -> bytes:
-        """JPEG or PNG bytes of image ``i``."""
+        """Bytes of the image file ``i``."""
         ...
 
 
@@ -52,7 +52,7 @@ class FrameSet:
     Attributes
     ----------
     frames : list of arrays
-        (H, W) or (H, W, 3) uint8 RGB images; for ``encoded`` (n_bytes,) uint8.
+        (H, W) or (H, W, 3) uint8 RGB images; for ``encoded`` (n_bytes,) uint8, a file each.
     kind : "crops", "photos" or "encoded"
     description : str
         What a frame is, for the report: ``"48×48 crops, detector bypassed"``.
@@ -137,19 +137,13 @@ def read_frames(path: str | os.PathLike[str]) -> FrameSet:
 
 
 def decode_frame(data: Image) -> Image:
-    """(H, W, 3) uint8 RGB of JPEG or PNG bytes in a (n_bytes,) uint8 array: what the ``decode`` stage times.
+    """Decode the bytes of an image file, given as a (n_bytes,) uint8 array: what the ``decode`` stage times.
 
-    Raises
-    ------
-    ImageError
-        If the bytes are no image that OpenCV reads.
+    The toolkit's own decoder, as ``ferbench predict`` uses it: (H, W, 3) uint8 RGB, or (H, W) gray of a gray file.
     """
-    import cv2
+    from ferbench.datasets.decode import read_image
 
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError("cannot decode a frame", got=f"{data.size} bytes", expected="a JPEG or PNG file")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return read_image(data.tobytes(), name="a frame")
 
 
 def _identity(samples: Samples) -> str:
@@ -185,7 +179,9 @@ def _synthetic(name: str, n: int, seed: int, max_bytes: int) -> FrameSet:
     match = _SYNTHETIC.fullmatch(name)
     if match is None:
         raise ParameterError(
-            "unknown frames", got=repr(name), expected="'eval', 'synthetic-<width>x<height>' or the same with '-jpeg'"
+            "unknown frames",
+            got=repr(name),
+            expected="'dataset', 'synthetic-<width>x<height>' or the same with '-jpeg'",
         )
     from ferbench.registry import create
 

@@ -264,8 +264,6 @@ def run(request: Request) -> None:
     peak_of_loading = peak_rss_mib()
     frames = read_frames(request.frames)
     calls = Calls(pipeline, frames, request.batch)
-    if calls.decode:
-        import cv2  # noqa: F401  decoding's own import belongs to no pipeline's first call
     apply_threads(request.threads)
     first_call_ms = measure(calls, request, clock)
     # The frames are the harness's, not the pipeline's; they were in memory during the second phase only.
