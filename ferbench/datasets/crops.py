@@ -1,0 +1,82 @@
+"""Many image files at once: which can be read and how large they are, and small ones as one array of gray crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.datasets.archives import FileSource
+from ferbench.datasets.decode import read_image
+from ferbench.errors import DataError
+from ferbench.faces import as_gray
+
+__all__ = ["image_shapes", "read_crops"]
+
+
+def image_shapes(source: FileSource, names: Sequence[str]) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+    """Decode every image once, to know before any work starts which ones cannot be read.
+
+    Returns
+    -------
+    shapes : {name: (height, width)}
+        The readable ones.
+    unreadable : {name: reason}
+    """
+    shapes: dict[str, tuple[int, int]] = {}
+    unreadable: dict[str, str] = {}
+    for name in names:
+        try:
+            image = read_image(source.read(name), name=name)
+        except DataError as error:
+            unreadable[name] = str(error).removeprefix(f"{name} ")
+        else:
+            shapes[name] = (image.shape[0], image.shape[1])
+    return shapes, unreadable
+
+
+def read_crops(
+    source: FileSource, names: Sequence[str], *, size: int, must_fit: bool = False
+) -> tuple[npt.NDArray[np.uint8], dict[str, str]]:
+    """Read images as square gray crops.
+
+    Parameters
+    ----------
+    source : FileSource
+    names : sequence of str
+        Files of the source.
+    size : int
+        Side of a crop in pixels; other sizes are resized to it (area average when shrinking).
+    must_fit : bool
+        Refuse an image of another size instead of resizing it.
+
+    Returns
+    -------
+    crops : (K, size, size) uint8 gray
+        The readable ones, in order.
+    unreadable : {name: reason}
+    """
+    import cv2
+
+    crops = np.empty((len(names), size, size), dtype=np.uint8)
+    unreadable: dict[str, str] = {}
+    n = 0
+    for name in names:
+        try:
+            image = as_gray(read_image(source.read(name), name=name))
+        except DataError as error:
+            unreadable[name] = str(error).removeprefix(f"{name} ")
+            continue
+        if image.shape != (size, size):
+            if must_fit:
+                unreadable[name] = f"{image.shape[1]}×{image.shape[0]} pixels, expected {size}×{size}"
+                continue
+            shrinks = min(image.shape) > size
+            image = np.asarray(
+                cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
+                dtype=np.uint8,
+            )
+        crops[n] = image
+        n += 1
+    return crops[:n], unreadable
