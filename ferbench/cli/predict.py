@@ -1,0 +1,204 @@
+"""Name the expressions in photographs, folders (with their subfolders) and clips.
+
+  ferbench predict photo.jpg
+  ferbench predict holiday/ clip.mp4 --csv faces.csv --annotate annotated/
+
+Prints a table, unless --csv or --jsonl goes to standard output. A file that cannot be read is named on stderr; the
+exit code is then 1, or 2 if no file could be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferbench.cli.live import add_stream_options, print_written
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ferbench.realtime.loop import LivePipeline
+    from ferbench.realtime.results import FrameResult
+    from ferbench.realtime.sinks import Sink
+    from ferbench.realtime.smoothing import Smoothing
+
+__all__ = ["configure", "main"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``ferbench predict``."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, video, or folder of them")
+    add_stream_options(parser)
+    parser.add_argument("--annotate", metavar="FOLDER", help="write each picture and clip with the results drawn in")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run ``ferbench predict``; 1 if some files could not be read, 2 if none could."""
+    from ferbench.errors import DataError, SourceError
+    from ferbench.realtime.loop import load_live_pipeline
+    from ferbench.realtime.runner import refuse_overwriting
+    from ferbench.realtime.sinks import open_tables
+    from ferbench.realtime.smoothing import parse_smoothing
+    from ferbench.realtime.table import TextTable
+
+    smoothing = parse_smoothing(args.smooth)
+    jobs, missing = _find_jobs(args.paths)
+    for job in jobs:
+        refuse_overwriting(job.path, [args.csv, args.jsonl])
+    pipeline = load_live_pipeline(args.pipeline, on_no_face=args.on_no_face)
+    failed = [_complain(message) for message in missing]
+    with ExitStack() as stack:
+        sinks: list[Sink] = [
+            stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)
+        ]
+        if "-" not in (args.csv, args.jsonl):
+            sinks.append(stack.enter_context(TextTable()))
+        predictor = _Predictor(pipeline, smoothing, args, sinks, [job.path for job in jobs])
+        for job in jobs:
+            try:
+                predictor.predict(job)
+            except (DataError, SourceError) as error:
+                failed.append(_complain(error))
+    for path in (args.csv, args.jsonl):
+        if path not in (None, "-"):
+            print_written(path)
+    total = len(missing) + len(jobs)
+    if failed:
+        print(f"{len(failed)} of {total} could not be read", file=sys.stderr)
+    return 0 if not failed else 1 if len(failed) < total else 2
+
+
+def _complain(failure: object) -> str:
+    """Name what could not be read, one line, at once."""
+    print(f"ferbench: {failure}", file=sys.stderr)
+    return str(failure)
+
+
+class _Job:
+    """One file to predict, and where under the folder of annotated files its picture goes."""
+
+    def __init__(self, path: Path, place: Path, is_video: bool) -> None:
+        self.path, self.place, self.is_video = path, place, is_video
+
+
+def _find_jobs(paths: list[str]) -> tuple[list[_Job], list[str]]:
+    """The files behind the arguments, and a message for each argument that is none."""
+    from ferbench.datasets.decode import is_image_name
+    from ferbench.realtime.sources import VIDEO_SUFFIXES, missing_file, natural_order
+
+    jobs: list[_Job] = []
+    failures: list[str] = []
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+            found = [p for p in files if is_image_name(p.name) or p.suffix.lower() in VIDEO_SUFFIXES]
+            jobs += [
+                _Job(p, p.relative_to(path), p.suffix.lower() in VIDEO_SUFFIXES)
+                for p in sorted(found, key=natural_order)
+            ]
+            if not found:
+                failures.append(f"no image or video in {path}")
+        elif path.exists():
+            jobs.append(_Job(path, Path(path.name), path.suffix.lower() in VIDEO_SUFFIXES))
+        else:
+            failures.append(str(missing_file(path)))
+    return jobs, failures
+
+
+class _Predictor:
+    """Predicts file after file into the same tables."""
+
+    def __init__(
+        self,
+        pipeline: LivePipeline,
+        smoothing: Smoothing,
+        args: argparse.Namespace,
+        sinks: list[Sink],
+        inputs: list[Path],
+    ) -> None:
+        self._pipeline, self._smoothing, self._sinks = pipeline, smoothing, sinks
+        self._detect_every: int = args.detect_every
+        self._annotate: Path | None = Path(args.annotate) if args.annotate is not None else None
+        # A picture annotated into its own folder must not replace the original.
+        self._taken = {path.resolve() for path in inputs}
+
+    def predict(self, job: _Job) -> None:
+        """Predict one file.
+
+        Raises
+        ------
+        DataError, SourceError
+            If it cannot be read.
+        """
+        if job.is_video:
+            self._predict_video(job)
+        else:
+            self._predict_image(job)
+
+    def _predict_image(self, job: _Job) -> None:
+        from ferbench.datasets.decode import read_image
+        from ferbench.errors import NoFaceError
+        from ferbench.realtime.frames import Frame
+        from ferbench.realtime.loop import FrameProcessor
+        from ferbench.realtime.overlay import draw_overlay
+
+        image = read_image(job.path)
+        # A processor for each picture: faces of different photographs have nothing to do with each other.
+        processor = FrameProcessor(self._pipeline, smooth="none")
+        try:
+            result = processor.process(Frame(0, None, image, str(job.path)))
+        except NoFaceError as error:
+            raise NoFaceError(f"no face in {job.path}", fix="use --on-no-face skip or whole") from error
+        self._write(result)
+        if self._annotate is not None:
+            _save_png(self._free_path(self._annotate / job.place.with_suffix(".png")), draw_overlay(result))
+
+    def _predict_video(self, job: _Job) -> None:
+        from ferbench.errors import NoFaceError
+        from ferbench.realtime.loop import stream
+        from ferbench.realtime.overlay import draw_overlay
+        from ferbench.realtime.sinks import VideoSink
+
+        with ExitStack() as stack:
+            results = stack.enter_context(
+                stream(job.path, self._pipeline, self._smoothing, detect_every=self._detect_every)
+            )
+            film = None
+            if self._annotate is not None:
+                path = self._free_path(self._annotate / job.place.with_suffix(".mp4"))
+                film = VideoSink(path, results.source.fps or 25.0)
+                stack.enter_context(film)
+            try:
+                for result in results:
+                    self._write(result)
+                    if film is not None:
+                        film.write(draw_overlay(result), result.t_ms)
+            except NoFaceError as error:
+                raise NoFaceError(f"no face in a frame of {job.path}", fix="use --on-no-face skip or whole") from error
+            if results.source.unreadable:
+                print(f"{job.path}: {results.source.unreadable} frames could not be decoded", file=sys.stderr)
+
+    def _write(self, result: FrameResult) -> None:
+        for sink in self._sinks:
+            sink.write(result)
+
+    def _free_path(self, wanted: Path) -> Path:
+        """The path, with a number where another picture of this run has it."""
+        path, number = wanted, 1
+        while path.resolve() in self._taken:
+            number += 1
+            path = wanted.with_stem(f"{wanted.stem}-{number}")
+        self._taken.add(path.resolve())
+        return path
+
+
+def _save_png(path: Path, image: NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
