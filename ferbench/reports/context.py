@@ -1,0 +1,381 @@
+"""One context for every format: the summary, ordered and joined as a reader needs it, with nothing recomputed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ferbench.benchmarks.records import (
+    STAGES,
+    Comparison,
+    DatasetSummary,
+    Estimate,
+    LatencySummary,
+    QualitySummary,
+    RowSummary,
+    StageTimes,
+    Summary,
+)
+from ferbench.errors import RunError
+from ferbench.reports.machine import EnvironmentTable, environment_tables, machine_problems
+from ferbench.reports.pareto import pareto_front
+
+__all__ = [
+    "FAMILIES",
+    "MIN_FRAMES",
+    "MIN_SUPPORT",
+    "Condition",
+    "DatasetView",
+    "ReportContext",
+    "RowView",
+    "StageBar",
+    "build_context",
+    "percentile",
+]
+
+FAMILIES = ("baseline", "classical", "deep")
+
+MIN_FRAMES = {"p50": 1, "p90": 64, "p95": 130, "p99": 662}
+"""Frames that a percentile needs before it is printed; the counts of MLPerf's LoadGen."""
+
+MIN_SUPPORT = 30
+"""A class with fewer faces than this has scores too coarse to compare, and is marked."""
+
+Condition = tuple[str, str, int, str]
+"""What makes two latencies comparable: scenario, device, threads, frames."""
+
+
+def percentile(times: StageTimes | None, name: str) -> float | None:
+    """A percentile in ms, or None where it was not measured or too few frames carry it."""
+    if times is None or times.n < MIN_FRAMES[name]:
+        return None
+    value: float | None = getattr(times, name)
+    return value
+
+
+@dataclass(frozen=True)
+class StageBar:
+    """Mean milliseconds per frame of one row, stage by stage; ``other`` is what the stages do not account for."""
+
+    row: RowView
+    latency: LatencySummary
+    stages: tuple[tuple[str, float], ...]
+
+    @property
+    def total(self) -> float:
+        """Mean end-to-end milliseconds per frame, as measured; the sum of the stages where there is no such clock."""
+        total = self.latency.stages.get("total")
+        return total.mean if total else sum(ms for _, ms in self.stages)
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One line of a leaderboard with its place in it.
+
+    Attributes
+    ----------
+    record : RowSummary
+        The numbers.
+    anchor : str
+        Fragment identifier of the line in the page.
+    rank : int or None
+        Place by end-to-end accuracy, 1 is the best; None for a row that was not scored.
+    latency : LatencySummary or None
+        Its cost under the leaderboard's condition.
+    is_on_front : bool
+        Whether no other row is both faster and more often right.
+    """
+
+    record: RowSummary
+    anchor: str
+    rank: int | None
+    latency: LatencySummary | None
+    is_on_front: bool = False
+
+    @property
+    def name(self) -> str:
+        """The row's id in the suite."""
+        return self.record.row
+
+    @property
+    def spec(self) -> str | None:
+        """The pipeline's full id where the row has another name."""
+        return self.record.pipeline.id if self.record.pipeline.id != self.record.row else None
+
+    @property
+    def quality(self) -> QualitySummary | None:
+        """Scores, or None for a row without."""
+        return self.record.quality
+
+    @property
+    def accuracy(self) -> Estimate | None:
+        """End-to-end accuracy: a missed face is wrong."""
+        return self.quality.end_to_end.get("accuracy") if self.quality else None
+
+    @property
+    def total(self) -> StageTimes | None:
+        """End-to-end times under the leaderboard's condition."""
+        return self.latency.stages.get("total") if self.latency else None
+
+    @property
+    def p50(self) -> float | None:
+        """Median end-to-end milliseconds per frame."""
+        return percentile(self.total, "p50")
+
+    @property
+    def detection_rate(self) -> float | None:
+        """Share of faces found; None where the detector was bypassed."""
+        quality = self.quality
+        if quality is None or quality.detector_bypassed or quality.n == 0:
+            return None
+        return quality.n_detected / quality.n
+
+    def detected(self, metric: str) -> Estimate | None:
+        """A metric on the faces that were found."""
+        return self.quality.detected.get(metric) if self.quality else None
+
+    def end_to_end(self, metric: str) -> Estimate | None:
+        """A metric over all faces, a missed one counted wrong."""
+        return self.quality.end_to_end.get(metric) if self.quality else None
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """Everything a report says about one dataset.
+
+    Attributes
+    ----------
+    info : DatasetSummary
+        What was used and how.
+    anchor : str
+        Fragment identifier of the dataset in the page.
+    rows : tuple of RowView
+        Scored rows, best first, then the others.
+    condition : Condition or None
+        Under which the leaderboard's latencies were taken: the one that most rows share.
+    comparisons : dict
+        ``{(a, b): Comparison}`` in both directions, differences and verdicts seen from ``a``.
+    """
+
+    info: DatasetSummary
+    anchor: str
+    rows: tuple[RowView, ...]
+    condition: Condition | None
+    comparisons: dict[tuple[str, str], Comparison]
+
+    @property
+    def scored(self) -> list[RowView]:
+        """Rows with an accuracy, best first."""
+        return [row for row in self.rows if row.rank is not None]
+
+    @property
+    def front(self) -> list[RowView]:
+        """Rows of the Pareto front, fastest first."""
+        return sorted((row for row in self.rows if row.is_on_front), key=lambda row: row.p50 or 0.0)
+
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether no row ran its detector, because the dataset is made of crops."""
+        qualities = [row.quality for row in self.rows if row.quality]
+        return bool(qualities) and all(quality.detector_bypassed for quality in qualities)
+
+    @property
+    def chance(self) -> float | None:
+        """Accuracy of guessing among the classes evenly."""
+        return 1 / len(self.info.labels) if self.info.labels else None
+
+    @property
+    def majority_share(self) -> float | None:
+        """Accuracy of always guessing the commonest class."""
+        total = sum(self.info.class_counts.values())
+        return max(self.info.class_counts.values()) / total if total else None
+
+    @property
+    def interval_over(self) -> str:
+        """What the intervals resample: ``faces`` or ``subjects``."""
+        return " and ".join(dict.fromkeys(row.quality.interval_over for row in self.scored if row.quality))
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in the order of the tables."""
+        return list(dict.fromkeys(label for row in self.scored if row.quality for label in row.quality.labels))
+
+    def support(self, label: str) -> int | None:
+        """Scored faces of a class."""
+        for row in self.scored:
+            if row.quality and label in row.quality.per_class:
+                return row.quality.per_class[label].support
+        return None
+
+    def stage_bars(self) -> Iterator[tuple[Condition, list[StageBar]]]:
+        """Per-stage costs, one group for each condition, fastest row first."""
+        groups: dict[Condition, list[StageBar]] = {}
+        for row in self.rows:
+            for latency in row.record.latency:
+                groups.setdefault(condition_of(latency), []).append(_stage_bar(row, latency))
+        for condition, bars in groups.items():
+            yield condition, sorted(bars, key=lambda bar: bar.total)
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What the templates see.
+
+    Attributes
+    ----------
+    summary : Summary
+        The run as stored.
+    datasets : tuple of DatasetView
+        In the order of the suite.
+    environment : tuple of EnvironmentTable
+        The machine, flattened for reading.
+    warnings : tuple of str
+        What a reader must know before trusting a number.
+    """
+
+    summary: Summary
+    datasets: tuple[DatasetView, ...]
+    environment: tuple[EnvironmentTable, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether any dataset is made of generated faces."""
+        return any(view.info.is_synthetic for view in self.datasets)
+
+    @property
+    def incomplete(self) -> list[RowView]:
+        """Rows that failed, were skipped, or carry an error."""
+        rows = [row for view in self.datasets for row in view.rows]
+        return [row for row in rows if row.record.status != "ok" or row.record.error]
+
+    @property
+    def families(self) -> list[str]:
+        """Families that occur, in a fixed order."""
+        present = {row.record.family for view in self.datasets for row in view.rows}
+        return [family for family in FAMILIES if family in present]
+
+    @property
+    def n_pipelines(self) -> int:
+        """Different rows over all datasets."""
+        return len({row.name for view in self.datasets for row in view.rows})
+
+
+def condition_of(latency: LatencySummary) -> Condition:
+    """The condition under which a latency was taken."""
+    return (latency.scenario, latency.device, latency.threads, latency.frames)
+
+
+def build_context(summary: Summary) -> ReportContext:
+    """Order and join a summary for reading.
+
+    Raises
+    ------
+    RunError
+        If a row or a comparison names a dataset or a row that the summary does not describe.
+    """
+    known = {info.spec for info in summary.datasets}
+    for record in summary.rows:
+        if record.dataset not in known:
+            raise RunError(
+                f"the summary of {summary.run_id} is damaged",
+                got=f"row {record.row!r} on the undescribed dataset {record.dataset!r}",
+                expected=f"one of {', '.join(sorted(known)) or 'no dataset at all'}",
+                fix="delete summary.json and run 'ferbench run' again",
+            )
+    views = tuple(_dataset_view(summary, info, i) for i, info in enumerate(summary.datasets, start=1))
+    return ReportContext(summary, views, environment_tables(summary.environment), tuple(_warnings(summary, views)))
+
+
+def _dataset_view(summary: Summary, info: DatasetSummary, number: int) -> DatasetView:
+    records = [record for record in summary.rows if record.dataset == info.spec]
+    condition = _main_condition(records)
+    scored = sorted((record for record in records if _accuracy(record) is not None), key=_by_accuracy)
+    others = [record for record in records if _accuracy(record) is None]
+    rows = [
+        RowView(
+            record,
+            anchor=f"d{number}-r{i}",
+            rank=i if i <= len(scored) else None,
+            latency=next((one for one in record.latency if condition_of(one) == condition), None),
+        )
+        for i, record in enumerate(scored + others, start=1)
+    ]
+    # A baseline that never looks at the face would hold the fast end of every front and recommend itself.
+    rivals = [row for row in rows if row.rank and row.p50 is not None and row.record.family != "baseline"]
+    chosen = {rivals[i].anchor for i in pareto_front([(r.p50 or 0.0, r.accuracy.value) for r in rivals if r.accuracy])}
+    return DatasetView(
+        info,
+        anchor=f"d{number}",
+        rows=tuple(_with_front(row, row.anchor in chosen) for row in rows),
+        condition=condition,
+        comparisons=_both_ways(summary.comparisons, info.spec),
+    )
+
+
+def _with_front(row: RowView, is_on_front: bool) -> RowView:
+    return RowView(row.record, row.anchor, row.rank, row.latency, is_on_front)
+
+
+def _accuracy(record: RowSummary) -> Estimate | None:
+    return record.quality.end_to_end.get("accuracy") if record.quality else None
+
+
+def _by_accuracy(record: RowSummary) -> tuple[float, float, str]:
+    accuracy = _accuracy(record)
+    macro_f1 = record.quality.end_to_end.get("macro_f1") if record.quality else None
+    return (-(accuracy.value if accuracy else 0.0), -(macro_f1.value if macro_f1 else 0.0), record.row)
+
+
+def _main_condition(records: list[RowSummary]) -> Condition | None:
+    """The condition that most rows share; among equals a single stream on one CPU thread."""
+    counts = Counter(condition_of(latency) for record in records for latency in record.latency)
+    if not counts:
+        return None
+
+    def preference(condition: Condition) -> tuple[int, bool, bool, int, str]:
+        scenario, device, threads, frames = condition
+        return (-counts[condition], scenario != "single-stream", device != "cpu", threads, frames)
+
+    return min(counts, key=preference)
+
+
+def _both_ways(comparisons: list[Comparison], dataset: str) -> dict[tuple[str, str], Comparison]:
+    mirrored = {"better": "worse", "worse": "better", "tie": "tie"}
+    table: dict[tuple[str, str], Comparison] = {}
+    for one in comparisons:
+        if one.dataset != dataset:
+            continue
+        table[one.a, one.b] = one
+        table[one.b, one.a] = one.model_copy(
+            update={"a": one.b, "b": one.a, "difference": -one.difference, "verdict": mirrored[one.verdict]}
+        )
+    return table
+
+
+def _stage_bar(row: RowView, latency: LatencySummary) -> StageBar:
+    stages = [(name, latency.stages[name].mean) for name in STAGES if name != "total" and name in latency.stages]
+    total = latency.stages.get("total")
+    rest = total.mean - sum(ms for _, ms in stages) if total else 0.0
+    if total and rest > 0.005 * total.mean:
+        stages.append(("other", rest))
+    return StageBar(row, latency, tuple(stages))
+
+
+def _warnings(summary: Summary, views: tuple[DatasetView, ...]) -> Iterator[str]:
+    yield from (f"The machine: {problem}" for problem in machine_problems(summary.environment))
+    for view in views:
+        for row in view.rows:
+            if row.quality and row.quality.permuted_labels:
+                yield f"{row.name} on {view.info.title}: {row.quality.permuted_labels}"
+            for latency in row.record.latency:
+                if latency.is_unstable:
+                    yield f"{row.name} on {view.info.title}: timing was unstable ({latency.scenario}, {latency.device})"
+                yield from (f"{row.name} on {view.info.title}: {note}" for note in latency.notes)
+        rare = [label for label in view.labels if (view.support(label) or 0) < MIN_SUPPORT]
+        if rare and view.scored:
+            yield (
+                f"{view.info.title}: fewer than {MIN_SUPPORT} scored faces of {', '.join(rare)}; "
+                "scores of these classes are coarse"
+            )

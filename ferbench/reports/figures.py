@@ -1,0 +1,336 @@
+"""Figures as SVG that follows the page: text stays text, colours are the theme's, points link to their rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from html import escape
+from io import StringIO
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+from ferbench.reports.colours import colour, themed
+from ferbench.reports.context import DatasetView, RowView, StageBar
+from ferbench.reports.formatting import decimals_for, interval, milliseconds, number, percent
+from ferbench.reports.placement import place_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NARROW", "WIDE", "scatter_svg", "stages_svg"]
+
+WIDE, NARROW = 880, 360
+"""Widths in CSS pixels of the two drawings of each figure: for a screen or paper, and for a phone."""
+
+_MARKERS = {"baseline": "D", "classical": "o", "deep": "s"}
+_REALTIME_MS = 1000 / 30
+_FLOOR_MS = 1e-3
+"""A latency of zero has no place on a log axis; it is drawn here."""
+
+_MAX_LABEL = 34
+_RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "ferbench", "text.parse_math": False, "font.size": 12}
+
+
+def scatter_svg(view: DatasetView, width: int = WIDE) -> str | None:
+    """Accuracy against median latency with 95 % intervals and the Pareto front.
+
+    Parameters
+    ----------
+    view : DatasetView
+        The rows; those without an accuracy or a latency are left out.
+    width : int
+        CSS pixels; on a narrow drawing points carry their number only.
+
+    Returns
+    -------
+    str or None
+        An ``<svg>`` element, or None where no row has both values.
+    """
+    rows = [row for row in view.scored if row.p50 is not None and row.accuracy is not None]
+    if not rows:
+        return None
+    with _style():
+        return _draw_scatter(view, rows, width)
+
+
+def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
+    is_wide = width > NARROW
+    figure, axes = _canvas(width, 440 if is_wide else 380, left=48, right=16, top=30, bottom=46)
+    _scatter_axes(axes, view, rows, is_wide)
+    _draw_front(axes, [row for row in rows if row.is_on_front])
+    for row in rows:
+        _draw_point(axes, row)
+    if is_wide:
+        _label_points(figure, axes, rows)
+    summary = "; ".join(
+        f"{row.rank} {row.name}: {percent(row.accuracy.value)} % at {milliseconds(row.p50)} ms"
+        for row in rows
+        if row.accuracy
+    )
+    label = f"Accuracy against latency on {view.info.title}. {summary}."
+    titles = {_gid(row, width): _tooltip(row) for row in rows}
+    return _svg(figure, label, prefix=f"{view.anchor}-scatter-{width}", titles=titles)
+
+
+def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "stages") -> str | None:
+    """Mean milliseconds per frame as one stacked bar for each row, its name above the bar.
+
+    Returns
+    -------
+    str or None
+        An ``<svg>`` element, or None where there is no bar.
+    """
+    if not bars:
+        return None
+    with _style():
+        return _draw_stages(bars, width, anchor)
+
+
+def _style() -> AbstractContextManager[None]:
+    """Settings for as long as texts are made: one with dollar signs in it is a name, not a formula."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(_RC)
+
+
+def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
+    step, height = 40, 12
+    figure, axes = _canvas(width, step * len(bars) + 28, left=4, right=4, top=2, bottom=26)
+    longest = max(bar.total for bar in bars) or 1.0
+    decimals = decimals_for(bar.total for bar in bars)
+    room = 62 / (width - 8)
+    axes.set_xlim(0, longest / (1 - room))
+    axes.set_ylim(step * len(bars), 0)
+    for i, bar in enumerate(bars):
+        y, left = step * i + 28, 0.0
+        rank = f"{bar.row.rank}  " if bar.row.rank else ""
+        axes.text(0, y - 9, rank + _shortened(bar.row.name, width // 9), color=colour("ink"), va="bottom", size=12)
+        for stage, ms in bar.stages:
+            axes.barh(
+                y, ms, left=left, height=height, color=colour(f"stage-{stage}"), edgecolor=colour("surface"), lw=0.6
+            )
+            left += ms
+        offset = longest * 8 / (width - 70)
+        axes.text(
+            max(left, bar.total) + offset, y, number(bar.total, decimals), color=colour("ink"), va="center", size=12
+        )
+    axes.yaxis.set_visible(False)
+    axes.set_xlabel("mean ms per frame", color=colour("muted"), loc="left", labelpad=4)
+    axes.set_xticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    texts = "; ".join(
+        f"{bar.row.name}: {number(bar.total, decimals)} ms ("
+        + ", ".join(f"{stage} {milliseconds(ms)}" for stage, ms in bar.stages)
+        + ")"
+        for bar in bars
+    )
+    return _svg(figure, f"Mean milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
+
+
+def _canvas(width: int, height: int, *, left: int, right: int, top: int, bottom: int) -> tuple[Figure, Axes]:
+    """A figure measured in CSS pixels (one point each), without pyplot's global state."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    FigureCanvasSVG(figure)
+    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    axes = figure.add_axes(box)
+    figure.patch.set_alpha(0)
+    axes.patch.set_alpha(0)
+    return figure, axes
+
+
+def _x(row: RowView) -> float:
+    return max(row.p50 or 0.0, _FLOOR_MS)
+
+
+def _y(row: RowView) -> float:
+    return 100 * row.accuracy.value if row.accuracy else 0.0
+
+
+def _scatter_axes(axes: Axes, view: DatasetView, rows: list[RowView], is_wide: bool) -> None:
+    xs, ys = [_x(row) for row in rows], [_y(row) for row in rows]
+    highs = [100 * row.accuracy.high for row in rows if row.accuracy and row.accuracy.high is not None]
+    lows = [100 * row.accuracy.low for row in rows if row.accuracy and row.accuracy.low is not None]
+    reference = 100 * view.majority_share if view.majority_share is not None else None
+    bottom = min([*ys, *lows, *([reference] if reference is not None else [])])
+    top = max([*ys, *highs])
+    pad = max(2.0, 0.07 * (top - bottom))
+    axes.set_ylim(max(0.0, bottom - pad), min(100.0, top + pad) if top < 100 else 102)
+    axes.set_xscale("log")
+    margin = max(0.14 * log10(max(xs) / min(xs)), 0.22)
+    axes.set_xlim(min(xs) / 10**margin, max(xs) * 10 ** (margin * (1.5 if is_wide else 1.1)))
+    _log_ticks(axes, few=not is_wide)
+    axes.grid(True, color=colour("grid"), linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=colour("muted"), length=0, labelsize=12, pad=6)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name == "bottom")
+        spine.set_color(colour("muted"))
+        spine.set_linewidth(0.8)
+    axes.set_xlabel("median ms per frame, log scale  (left is faster)", color=colour("muted"), size=12, labelpad=6)
+    title = "% of all faces right, end to end" if is_wide else "% right, end to end"
+    axes.annotate(
+        title,
+        xy=(0, 1),
+        xycoords="axes fraction",
+        xytext=(-44, 14),
+        textcoords="offset points",
+        color=colour("muted"),
+        size=12,
+    )
+    if reference is not None:
+        _reference_lines(axes, reference, is_wide)
+
+
+def _log_ticks(axes: Axes, *, few: bool) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    low, high = axes.get_xlim()
+    steps = [1, 2, 5] if not few else [1] if high / low > 300 else [1, 3]
+    ticks = [m * 10.0**e for e in range(-4, 6) for m in steps if low <= m * 10.0**e <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+def _reference_lines(axes: Axes, reference: float, is_wide: bool) -> None:
+    axes.axhline(reference, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
+    axes.annotate(
+        f"always the commonest class, {number(reference, 1)} %" if is_wide else "commonest class",
+        xy=(1, reference),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        color=colour("muted"),
+        size=11,
+    )
+    low, high = axes.get_xlim()
+    if low < _REALTIME_MS < high:
+        axes.axvline(_REALTIME_MS, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
+        axes.annotate(
+            "30 fps",
+            xy=(_REALTIME_MS, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            color=colour("muted"),
+            size=11,
+        )
+
+
+def _draw_front(axes: Axes, front: list[RowView]) -> None:
+    if not front:
+        return
+    ordered = sorted(front, key=_x)
+    xs = [_x(row) for row in ordered] + [axes.get_xlim()[1]]
+    ys = [_y(row) for row in ordered] + [_y(ordered[-1])]
+    axes.step(xs, ys, where="post", color=colour("front"), linewidth=1.6, zorder=2, solid_joinstyle="round")
+
+
+def _draw_point(axes: Axes, row: RowView) -> None:
+    x, y, tint = _x(row), _y(row), colour(row.record.family)
+    width = round(axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
+    if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None:
+        axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], color=tint, linewidth=2, zorder=3)
+    if row.total and row.total.p50_low is not None and row.total.p50_high is not None:
+        span = [max(row.total.p50_low, _FLOOR_MS), max(row.total.p50_high, _FLOOR_MS)]
+        axes.plot(span, [y, y], color=tint, linewidth=2, zorder=3)
+    points = axes.scatter(
+        [x], [y], s=330, marker=_MARKERS[row.record.family], color=tint, edgecolor=colour("surface"), lw=1.5, zorder=4
+    )
+    points.set_urls([f"#{row.anchor}"])
+    points.set_gid(_gid(row, width))
+    number_text = axes.text(
+        x,
+        y,
+        str(row.rank),
+        color=colour("surface"),
+        size=11,
+        weight="bold",
+        ha="center",
+        va="center_baseline",
+        zorder=5,
+    )
+    # The number lies on the marker; clicks and tooltips belong to the marker below it.
+    number_text.set_gid("pointer-none")
+
+
+def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
+    """Names beside their points, moved off other points, bars and names; a name without room is left out."""
+    centres = [tuple(axes.transData.transform((_x(row), _y(row)))) for row in rows]
+    bars = []
+    for row in rows:
+        if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None:
+            x0, y0 = axes.transData.transform((_x(row), 100 * row.accuracy.low))
+            x1, y1 = axes.transData.transform((_x(row), 100 * row.accuracy.high))
+            bars.append((x0 - 2, y0, x1 + 2, y1))
+    names = [_shortened(row.name, _MAX_LABEL) for row in rows]
+    box = axes.get_window_extent()
+    places = place_labels(
+        [(float(x), float(y)) for x, y in centres],
+        [(6.4 * len(name) + 2, 13.0) for name in names],
+        obstacles=bars,
+        bounds=(box.x0, box.y0, box.x1 + 14, box.y1 + 10),
+    )
+    for name, place in zip(names, places, strict=True):
+        if place is not None:
+            x, y, anchor = place
+            figure.text(
+                x / figure.bbox.width,
+                y / figure.bbox.height,
+                name,
+                size=12,
+                color=colour("ink"),
+                ha=anchor,
+                va="center",
+            )
+
+
+def _shortened(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _gid(row: RowView, width: int) -> str:
+    return f"point-{row.anchor}-{width}"
+
+
+def _tooltip(row: RowView) -> str:
+    within = interval(row.accuracy)
+    accuracy = f"{percent(row.accuracy.value if row.accuracy else None)} %" + (f" ({within})" if within else "")
+    return f"{row.name}: {accuracy}, {milliseconds(row.p50)} ms"
+
+
+def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> str:
+    """The figure as one inline ``<svg>``: no prologue or metadata, ids of its own, theme colours, a spoken label."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        rf'<svg viewBox="\1" role="img" aria-label="{_quoted(label)}">',
+        text,
+        count=1,
+    )
+    text = text.replace("xlink:href", "href")
+    text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--font)", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
+    for gid, title in titles.items():
+        text = text.replace(f'<g id="{gid}">', f'<g id="{gid}"><title>{escape(title)}</title>', 1)
+    text = re.sub(r'<g id="pointer-none">', '<g class="no-pointer">', text)
+    text = re.sub(r'(id="|url\(#|href="#)(?!d\d+-r\d+")(?!point-)', rf"\1{prefix}-", text)
+    return themed(text)
+
+
+def _quoted(label: str) -> str:
+    # The text goes through re.sub as a replacement, where a backslash would be read as a group.
+    return escape(label, quote=True).replace("\\", r"\\")

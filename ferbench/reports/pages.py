@@ -1,0 +1,40 @@
+"""What both page templates share: the jinja environment, its filters and the names it knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ferbench.reports import formatting
+from ferbench.reports.context import MIN_FRAMES, MIN_SUPPORT, ReportContext, percentile
+from ferbench.reports.verdict import device_text, verdict
+
+__all__ = ["render"]
+
+
+def render(template: str, context: ReportContext, *, is_html: bool, **names: Any) -> str:
+    """Fill a template; callables among ``names`` are filters as well as functions.
+
+    An unknown name is an error, and HTML is escaped unless it is marked as safe.
+    """
+    pages = Environment(
+        loader=PackageLoader("ferbench.reports"),
+        autoescape=is_html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {name: getattr(formatting, name) for name in formatting.__all__}
+    pages.filters.update({name: value for name, value in (filters | names).items() if callable(value)})
+    return pages.get_template(template).render(
+        report=context,
+        summary=context.summary,
+        verdict=verdict,
+        device_text=device_text,
+        percentile=percentile,
+        min_frames=MIN_FRAMES,
+        min_support=MIN_SUPPORT,
+        dash=formatting.DASH,
+        **names,
+    )

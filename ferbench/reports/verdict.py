@@ -1,0 +1,132 @@
+"""The verdict on a dataset in plain sentences: who is right most often, what it costs, what to choose."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ferbench.reports.context import DatasetView, RowView, percentile
+from ferbench.reports.formatting import count, interval, milliseconds, number, p_value, percent, points
+
+__all__ = ["Name", "Sentence", "device_text", "verdict"]
+
+
+class Name(NamedTuple):
+    """A pipeline's name inside a sentence, with the anchor of its line in the leaderboard."""
+
+    text: str
+    anchor: str
+
+
+Sentence = tuple[str | Name, ...]
+
+_MAX_NAMED = 3
+
+
+def verdict(view: DatasetView) -> list[Sentence]:
+    """At most three sentences on a dataset: the winner and its margin, its cost, the choice under a budget."""
+    scored = view.scored
+    if not scored:
+        return [(f"Nothing was scored on {view.info.title}: the reasons are under “Failures and skipped cells”.",)]
+    return [_winner(view, scored), _cost(view, scored[0]), _choice(view, scored[0])]
+
+
+def device_text(device: str, threads: int) -> str:
+    """``"one CPU thread"``, ``"4 CPU threads"``, ``"cuda"``."""
+    if device != "cpu":
+        return device
+    return "one CPU thread" if threads == 1 else f"{threads} CPU threads"
+
+
+def _name(row: RowView) -> Name:
+    return Name(row.name, row.anchor)
+
+
+def _names(rows: list[RowView]) -> Sentence:
+    shown: list[str | Name] = []
+    for i, row in enumerate(rows[:_MAX_NAMED]):
+        is_last = i == len(rows) - 1
+        shown += [" and " if is_last and i else ", " if i else "", _name(row)]
+    if len(rows) > _MAX_NAMED:
+        shown.append(f" and {len(rows) - _MAX_NAMED} more")
+    return tuple(part for part in shown if part)
+
+
+def _ties(view: DatasetView, best: RowView) -> list[RowView]:
+    group = best.quality.tie_group if best.quality else None
+    return [row for row in view.scored if row is not best and row.quality and row.quality.tie_group == group]
+
+
+def _winner(view: DatasetView, scored: list[RowView]) -> Sentence:
+    best, accuracy = scored[0], scored[0].accuracy
+    n = best.quality.n if best.quality else 0
+    kind = "synthetic faces" if view.info.is_synthetic else "faces"
+    within = interval(accuracy)
+    value = f"{percent(accuracy.value if accuracy else None)} %"
+    figure = f"{value} end to end (95 % interval {within})" if within else f"{value} end to end"
+    opening = (f"On {view.info.title} ({count(n)} {kind}), ", _name(best))
+    if len(scored) == 1:
+        return (*opening, f" is the only pipeline scored and is right on {figure}.")
+    ties = _ties(view, best)
+    if ties:
+        return (*opening, f" is right most often, {figure}, but cannot be told apart from ", *_names(ties), ".")
+    return (*opening, f" is right most often, {figure}", *_margin(view, scored), ".")
+
+
+def _margin(view: DatasetView, scored: list[RowView]) -> Sentence:
+    best, second = scored[0], scored[1]
+    compared = view.comparisons.get((best.name, second.name))
+    if best.accuracy is None or second.accuracy is None:
+        return ()
+    difference = compared.difference if compared else best.accuracy.value - second.accuracy.value
+    test = f" (paired McNemar test, Holm-corrected p {_relation(compared.p_holm)})" if compared else ""
+    return (f", {points(difference).lstrip('+')} points ahead of ", _name(second), test)
+
+
+def _relation(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _cost(view: DatasetView, best: RowView) -> Sentence:
+    if best.p50 is None or best.latency is None:
+        return ("What it costs was not measured in this run.",)
+    p90 = percentile(best.total, "p90")
+    tail = f", nine frames in ten within {milliseconds(p90)} ms" if p90 is not None else ""
+    on = device_text(best.latency.device, best.latency.threads)
+    text = f"It takes {milliseconds(best.p50)} ms a frame at the median on {on}{tail}"
+    fps = f" ({number(best.latency.throughput_fps, 0)} frames a second)"
+    timed = [row for row in view.scored if row.p50 is not None and row.record.family != "baseline"]
+    fastest = min(timed, key=lambda row: row.p50 or 0.0, default=best)
+    if fastest is best or fastest.accuracy is None or best.accuracy is None:
+        return (text + fps + ("; nothing that looks at the face is faster." if len(timed) > 1 else "."),)
+    less = best.accuracy.value - fastest.accuracy.value
+    return (
+        text + fps + "; the fastest, ",
+        _name(fastest),
+        f", takes {milliseconds(fastest.p50)} ms and is right {points(less).lstrip('+')} points less often.",
+    )
+
+
+def _choice(view: DatasetView, best: RowView) -> Sentence:
+    if best.record.family == "baseline":
+        return ("No pipeline beats a baseline that ignores the face, so there is nothing to choose yet.",)
+    if len(view.scored) == 1:
+        return ("With one pipeline there is nothing to choose between.",)
+    if best.p50 is None:
+        return ("Choose by accuracy alone until latency is measured.",)
+    equals = [row for row in [best, *_ties(view, best)] if row.p50 is not None and row.record.family != "baseline"]
+    pick = min(equals, key=lambda row: row.p50 or 0.0)
+    if pick is best:
+        head: Sentence = ("Choose ", _name(best), f" wherever {milliseconds(best.p50)} ms a frame fit the budget")
+    else:
+        head = (
+            "Choose ",
+            _name(pick),
+            f": as far as these faces can tell it is as good, at {milliseconds(pick.p50)} ms",
+        )
+    cheaper = [row for row in view.front if (row.p50 or 0.0) < (pick.p50 or 0.0)]
+    if not cheaper:
+        return (*head, "; no faster one comes near." if len(view.scored) > 2 else ".")
+    below = cheaper[-1]
+    value = below.accuracy.value if below.accuracy else None
+    return (*head, "; below that, ", _name(below), f" ({milliseconds(below.p50)} ms, {percent(value)} %).")

@@ -1,0 +1,276 @@
+"""A run's summary with figures like those of a real one: two datasets, ties, a runtime twin, failures, a rare class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferbench.benchmarks.records import (
+    CellError,
+    ClassScores,
+    Comparison,
+    DatasetSummary,
+    Estimate,
+    LatencySummary,
+    PipelineSpec,
+    QualitySummary,
+    RowSummary,
+    StageTimes,
+    Summary,
+)
+
+LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+FER_COUNTS = [467, 56, 496, 895, 653, 415, 607]
+SCENE_COUNTS = [28, 24, 31, 40, 33, 36, 48]
+
+
+def stage_times(mean: float, n: int = 400) -> StageTimes:
+    """Times with the usual long tail to the right."""
+    p50 = 0.97 * mean
+    return StageTimes(
+        n=n,
+        p50=p50,
+        p50_low=0.985 * p50,
+        p50_high=1.02 * p50,
+        p90=1.18 * p50 if n >= 64 else None,
+        p95=1.31 * p50 if n >= 130 else None,
+        p99=1.9 * p50 if n >= 662 else None,
+        mean=mean,
+        mad=0.03 * p50,
+        min=0.9 * p50,
+        iqr=0.07 * p50,
+    )
+
+
+def latency(stages: dict[str, float], *, frames: str, n: int = 400, size: int = 812_345, **more: Any) -> LatencySummary:
+    """A single-stream latency from mean milliseconds of its stages; the total has 2 % of its own."""
+    total = 1.02 * sum(stages.values())
+    times = {name: stage_times(ms, n) for name, ms in stages.items()} | {"total": stage_times(total, n)}
+    given: dict[str, Any] = {
+        "scenario": "single-stream",
+        "device": "cpu",
+        "threads": 1,
+        "frames": frames,
+        "stages": times,
+        "throughput_fps": 1000 / total if total else 0.0,
+        "faces_per_frame": 1.0,
+        "round_p50": [times["total"].p50, 1.01 * times["total"].p50, 0.99 * times["total"].p50],
+        "is_unstable": False,
+        "import_s": 0.84,
+        "load_s": 0.051,
+        "first_call_ms": 3.4 * total,
+        "peak_rss_mib": 214.0,
+        "artefact_bytes": size,
+    }
+    return LatencySummary(**(given | more))
+
+
+def quality(accuracy: float, counts: list[int], *, tie: int, missed: float | None = None) -> QualitySummary:
+    """Scores around an accuracy; errors go mostly to neutral and to the next class. ``missed`` None: bypassed."""
+    n, rate = sum(counts), 1.0 - (missed or 0.0)
+    on_found = min(0.98, accuracy / rate)
+    ease = [0.82, 0.62, 0.66, 1.28, 0.8, 1.2, 1.0]
+    confusion, recalls = [], []
+    for i, total in enumerate(counts):
+        lost = round(total * (missed or 0.0))
+        right = min(total - lost, round(total * rate * min(0.97, on_found * ease[i])))
+        row, wrong = [0] * 8, total - lost - right
+        row[i], row[7] = right, lost
+        row[6 if i != 6 else 4] += wrong // 2
+        row[(i + 1) % 7] += wrong - wrong // 2
+        confusion.append(row)
+        recalls.append(right / total)
+    columns = [sum(row[j] for row in confusion) for j in range(7)]
+    per_class = {}
+    for i, label in enumerate(LABELS):
+        precision = confusion[i][i] / columns[i] if columns[i] else 0.0
+        total = precision + recalls[i]
+        f1 = 2 * precision * recalls[i] / total if total else 0.0
+        per_class[label] = ClassScores(precision=precision, recall=recalls[i], f1=f1, support=counts[i])
+    value = sum(confusion[i][i] for i in range(7)) / n
+    half = 1.96 * (value * (1 - value) / n) ** 0.5
+    macro = sum(scores.f1 for scores in per_class.values()) / 7
+
+    def around(centre: float, width: float) -> Estimate:
+        return Estimate(value=centre, low=max(0.0, centre - width), high=min(1.0, centre + width))
+
+    n_detected = n - sum(row[7] for row in confusion)
+    end_to_end = {
+        "accuracy": around(value, half),
+        "balanced_accuracy": around(sum(recalls) / 7, 1.3 * half),
+        "macro_f1": around(macro, 1.3 * half),
+        "weighted_f1": around(value - 0.006, half),
+    }
+    found = {
+        "accuracy": around(value * n / n_detected, half),
+        "macro_f1": around(macro * n / n_detected, 1.3 * half),
+        "log_loss": Estimate(value=2.05 - 1.6 * value),
+        "brier": Estimate(value=0.9 - 0.8 * value),
+        "ece": Estimate(value=0.021 + 0.05 * (1 - value)),
+    }
+    return QualitySummary(
+        n=n,
+        n_detected=n_detected,
+        detector_bypassed=missed is None,
+        detected=found,
+        end_to_end=end_to_end,
+        per_class=per_class,
+        labels=LABELS,
+        confusion=confusion,
+        tie_group=tie,
+        interval_over="faces" if missed is None else "subjects",
+    )
+
+
+def _dataset(spec: str, title: str, counts: list[int], *, is_synthetic: bool) -> DatasetSummary:
+    return DatasetSummary(
+        spec=spec,
+        title=title,
+        kind="photos" if is_synthetic else "crops",
+        is_synthetic=is_synthetic,
+        revision="8d1f03c2a96be7f4" if is_synthetic else "f1c0ffee5eed1234",
+        licence="MIT, generated by ferbench" if is_synthetic else "for research, see the challenge's terms",
+        protocol="Trained on the train split, scored on the val split; no subject is in both.",
+        n_train=840 if is_synthetic else 28_709,
+        n_eval=sum(counts),
+        n_subjects=40 if is_synthetic else None,
+        labels=LABELS,
+        class_counts=dict(zip(LABELS, counts, strict=True)),
+    )
+
+
+CLASSICAL, DEEP, BASELINE = "classical", "deep", "baseline"
+ROWS: list[tuple[str, str, str | None, str, str, str, float, int, dict[str, float], int]] = [
+    ("mini-xception-litert", "haar", None, "mini-xception", "litert", DEEP, 0.612, 1, {"align": 0.031, "classify": 0.214}, 247_112),
+    ("mini-xception-keras", "haar", None, "mini-xception", "keras", DEEP, 0.6115, 1, {"align": 0.033, "classify": 2.71}, 781_204),
+    ("hog-lbp-rbf-svm", "haar(scale_factor=1.1,min_neighbors=5)", "union(hog(cell=6),lbp(grid=7,radius=1,points=8,method=nri-uniform))", "rbf-svm(C=10.0,gamma=scale)", "sklearn", CLASSICAL, 0.556, 2, {"align": 0.028, "features": 0.482, "classify": 11.94}, 88_400_233),
+    ("hog-linear-svm", "dlib-hog", "hog(cell=6)", "linear-svm(C=0.01)", "sklearn", CLASSICAL, 0.487, 3, {"align": 0.029, "features": 0.171, "classify": 0.082}, 402_991),
+    ("lbp-linear-svm", "haar", "lbp(grid=7)", "linear-svm", "sklearn", CLASSICAL, 0.476, 3, {"align": 0.03, "features": 0.232, "classify": 0.091}, 655_120),
+    ("pca-svm", "haar", "pca(n_components=120)", "rbf-svm", "sklearn", CLASSICAL, 0.433, 4, {"align": 0.03, "features": 0.094, "classify": 3.31}, 21_244_009),
+    ("random-forest", "haar", "hog(cell=8)", "random-forest(trees=300)", "sklearn", CLASSICAL, 0.421, 4, {"align": 0.03, "features": 0.151, "classify": 17.6}, 143_201_776),
+    ("majority", "whole-image", "pixels", "majority", "sklearn", BASELINE, 0.2494, 5, {"align": 0.027, "features": 0.011, "classify": 0.016}, 1_911),
+]  # fmt: skip
+DETECT_MS = {"haar": 9.6, "dlib-hog": 21.3, "whole-image": 0.004}
+
+
+def _rows(spec: str, counts: list[int], *, photos: bool) -> list[RowSummary]:
+    frames = "640×480 photos" if photos else "48×48 crops, detector bypassed"
+    rows = []
+    for row, detector, features, classifier, runtime, family, accuracy, tie, stages, size in ROWS:
+        kind = detector.split("(", maxsplit=1)[0]
+        missed = (0.0 if kind == "whole-image" else 0.028) if photos else None
+        times = ({"decode": 0.4, "detect": DETECT_MS[kind]} if photos else {}) | stages
+        twin = runtime == "litert"
+        rows.append(
+            RowSummary(
+                row=row,
+                pipeline=PipelineSpec(detector=detector, features=features, classifier=classifier, runtime=runtime),
+                family=family,  # type: ignore[arg-type]
+                dataset=spec,
+                status="ok",
+                quality=quality(
+                    accuracy + (0.2 if photos and family != BASELINE else 0), counts, tie=tie, missed=missed
+                ),
+                latency=[latency(times, frames=frames, n=96 if photos else 800, size=size)],
+                fit_seconds=4.2 + 300 * accuracy,
+                n_train=840 if photos else 28_709,
+                agreement={"max_abs_difference": 2.4e-7, "flips": 0, "n": 500, "reference": "keras"} if twin else None,
+            )
+        )
+    rows.append(
+        RowSummary(
+            row="yunet-hog-svm",
+            pipeline=PipelineSpec(detector="yunet", features="hog", classifier="linear-svm", runtime="sklearn"),
+            family="classical",
+            dataset=spec,
+            status="failed" if photos else "skipped",
+            error=CellError(type="ModelFileError", message="the model file face_detection_yunet.onnx is not there"),
+        )
+    )
+    return rows
+
+
+def _comparisons(spec: str, rows: list[RowSummary]) -> list[Comparison]:
+    scored = [row for row in rows if row.quality]
+    pairs = []
+    for i, a in enumerate(scored):
+        for b in scored[i + 1 :]:
+            assert a.quality
+            assert b.quality
+            difference = a.quality.end_to_end["accuracy"].value - b.quality.end_to_end["accuracy"].value
+            is_tie = a.quality.tie_group == b.quality.tie_group
+            p = 0.41 if is_tie else 0.0007 if abs(difference) < 0.1 else 1e-9
+            pairs.append(
+                Comparison(
+                    dataset=spec,
+                    a=a.row,
+                    b=b.row,
+                    difference=difference,
+                    p=p,
+                    p_holm=min(1.0, 2 * p),
+                    verdict="tie" if is_tie else "better" if difference > 0 else "worse",
+                )
+            )
+    return pairs
+
+
+ENVIRONMENT = {
+    "fingerprint": "7e0de52ffbb7",
+    "cpu": {"model": "AMD EPYC", "cores_logical": 2, "cores_physical": 2, "vector_instructions": ["avx2", "fma"]},
+    "gpus": [],
+    "ram_gib": 23.5,
+    "os": {"system": "Linux", "release": "6.18", "distribution": "Debian GNU/Linux 12"},
+    "packages": {"numpy": "2.4.6", "scikit-learn": "1.9.1", "tensorflow": "2.21.0", "ai-edge-litert": "2.3.0"},
+    "state": {"load_per_core": 0.3, "busy_share": 0.02, "free_mib": 23198.8, "governor": None, "problems": []},
+}
+
+
+def build_summary(**changes: Any) -> Summary:
+    """The example run; ``changes`` replace fields of the summary."""
+    fer = _rows("fer2013", FER_COUNTS, photos=False)
+    scenes = _rows("synthetic", SCENE_COUNTS, photos=True)
+    given: dict[str, Any] = {
+        "run_id": "20261121T031200Z_classical-vs-deep_3f9a12cd",
+        "suite": "classical-vs-deep",
+        "profile": "quick",
+        "description": "Handcrafted features against a small network, on crops and in whole scenes.",
+        "created": "2026-11-21T03:12:00+00:00",
+        "command": "ferbench run suites/classical-vs-deep.yaml --profile quick --seed 20261120",
+        "ferbench_version": "0.1.0",
+        "seed": 20261120,
+        "environment": ENVIRONMENT,
+        "datasets": [
+            _dataset("fer2013", "FER2013", FER_COUNTS, is_synthetic=False),
+            _dataset("synthetic", "Built-in scenes", SCENE_COUNTS, is_synthetic=True),
+        ],
+        "rows": fer + scenes,
+        "comparisons": _comparisons("fer2013", fer) + _comparisons("synthetic", scenes),
+        "n_cells": 52,
+        "n_failed": 1,
+        "n_skipped": 1,
+    }
+    return Summary(**(given | changes))
+
+
+@pytest.fixture(scope="session")
+def summary() -> Summary:
+    """The example run."""
+    return build_summary()
+
+
+@pytest.fixture(scope="session")
+def make_summary() -> Callable[..., Summary]:
+    """Variants of the example run."""
+    return build_summary
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, summary: Summary) -> Path:
+    """The example run on disk."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "summary.json").write_text(summary.model_dump_json(), encoding="utf-8")
+    return folder
