@@ -1,0 +1,165 @@
+"""One head put into a picture: drawn from the front, lit, bent into its pose, laid over the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.datasets.synthetic.drawing import Drawing, ellipse, grain
+from ferbench.datasets.synthetic.geometry import FaceShape, Points, face_shape
+from ferbench.datasets.synthetic.hair import paint_back_hair, paint_beard, paint_front_hair, paint_glasses
+from ferbench.datasets.synthetic.identity import Identity
+from ferbench.datasets.synthetic.paint import mixed, paint_features, paint_glints, paint_skin
+from ferbench.datasets.synthetic.pose import CANVAS_UNITS, Pose
+from ferbench.datasets.synthetic.relief import SHIFT, Light, shade
+from ferbench.datasets.synthetic.units import Activation
+from ferbench.faces import Image
+
+__all__ = ["Portrait", "draw_portrait", "face_box", "face_points"]
+
+_FOREHEAD = -0.60
+"""Where a face box begins: half-way up the forehead, as face detectors are trained to cut."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face and everything about this picture of it.
+
+    Attributes
+    ----------
+    who : Identity
+    units : mapping of unit to strength
+    pose : Pose
+    light : Light
+    gaze : tuple of float
+        Where the eyes look, right and down, each in [-1, 1].
+    asymmetry : float
+        How unevenly the two halves move, within (-0.5, 0.5).
+    """
+
+    who: Identity
+    units: Activation
+    pose: Pose
+    light: Light = field(default_factory=Light)
+    gaze: tuple[float, float] = (0.0, 0.0)
+    asymmetry: float = 0.0
+
+    @property
+    def shape(self) -> FaceShape:
+        """The face's parts, seen from the front."""
+        return face_shape(self.who, self.units, gaze=self.gaze, asymmetry=self.asymmetry)
+
+
+def face_points(portrait: Portrait, shape: FaceShape) -> Points:
+    """(n, 2) pixels of the contour of the face from the forehead to the chin, ears and hair left out."""
+    contour = shape.outline[shape.outline[:, 1] >= _FOREHEAD]
+    return portrait.pose.project(contour)
+
+
+def face_box(portrait: Portrait, shape: FaceShape) -> npt.NDArray[np.float32]:
+    """(4,) float32 xyxy pixels: the true box, from the middle of the forehead to the chin."""
+    points = face_points(portrait, shape)
+    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+def draw_portrait(image: Image, portrait: Portrait) -> npt.NDArray[np.float32]:
+    """Draw a head, its neck and shoulders over an image.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 RGB
+        Changed in place.
+    portrait : Portrait
+
+    Returns
+    -------
+    (4,) float32
+        True box, xyxy in pixels; not cut at the image's border.
+    """
+    shape = portrait.shape
+    _draw_torso(image, portrait, shape)
+    painted = _paint(portrait, shape)
+    _lay_over(image, painted, portrait.pose)
+    return face_box(portrait, shape)
+
+
+def _resolution(scale: float) -> int:
+    """Side of the drawing: about a quarter finer than the picture, in steps, so that the caches are of use."""
+    return int(np.clip(32 * np.ceil(CANVAS_UNITS * scale * 1.15 / 32), 128, 352))
+
+
+def _paint(portrait: Portrait, shape: FaceShape) -> npt.NDArray[np.uint8]:
+    """(S, S, 4) uint8: the head from the front, colours multiplied by coverage."""
+    who, size = portrait.who, _resolution(portrait.pose.scale)
+    drawing = Drawing(size, who.hair)
+    back = paint_back_hair(drawing, who)
+    paint_skin(drawing, who, shape)
+    paint_beard(drawing, who, shape)
+    paint_features(drawing, who, shape)
+    strands = paint_front_hair(drawing, who, shape, back)
+    to_lamp = portrait.pose.to_head(portrait.light.direction)
+    factor = shade(who, shape, portrait.units, portrait.light, to_lamp, size)
+    offset = (who.texture_seed // 768) % (768 - size)
+    texture = 1.0 + 0.016 * grain("skin")[offset : offset + size, offset : offset + size]
+    if strands is not None:
+        texture = texture * strands
+    factor *= texture[..., None]
+    drawing.rgb = np.asarray(cv2.multiply(drawing.rgb, factor, dtype=cv2.CV_8U), np.uint8)
+    paint_glints(drawing, shape, portrait.light.direction[0])
+    paint_glasses(drawing, who, shape)
+    covered = cv2.multiply(drawing.rgb, cv2.merge([drawing.alpha] * 3), scale=1 / 255)
+    return np.asarray(cv2.merge([covered, drawing.alpha]), np.uint8)
+
+
+def _lay_over(image: Image, painted: npt.NDArray[np.uint8], pose: Pose) -> None:
+    """Bend the drawing into its pose and lay it over the image."""
+    height, width = image.shape[:2]
+    left, top, w, h = pose.region()
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + w, width), min(top + h, height)
+    if x0 >= x1 or y0 >= y1:
+        return
+    map_x, map_y = (m[y0 - top : y1 - top, x0 - left : x1 - left] for m in pose.canvas_maps(painted.shape[0]))
+    bent = cv2.remap(painted, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    colours, alpha = np.ascontiguousarray(bent[..., :3]), 255 - bent[..., 3]
+    behind = cv2.multiply(image[y0:y1, x0:x1], cv2.merge([alpha] * 3), scale=1 / 255)
+    image[y0:y1, x0:x1] = cv2.add(behind, colours)
+
+
+def _draw_torso(image: Image, portrait: Portrait, shape: FaceShape) -> None:
+    """Neck and shoulders, which follow the head's place but not its turn."""
+    who, pose, light = portrait.who, portrait.pose, portrait.light
+    chin, w = shape.chin, who.width
+    lean = np.deg2rad(pose.roll)
+    base = np.array([pose.x - 0.9 * pose.scale * np.sin(lean), pose.y])
+    shift = 0.10 * np.sin(np.deg2rad(pose.yaw))
+
+    def put(points: Points, colour: tuple[float, float, float], level: float) -> None:
+        pixels = np.rint((points * pose.scale + base) * (1 << SHIFT)).astype(np.int32)
+        r, g, b = (int(np.clip(c * level * light.gain * t, 0, 255)) for c, t in zip(colour, light.tint, strict=True))
+        cv2.fillPoly(image, [pixels], (r, g, b), cv2.LINE_AA, SHIFT)
+
+    side = -1.0 if light.direction[0] < 0 else 1.0
+    shoulders = np.array(
+        [
+            (-1.75, 2.9),
+            (-1.62, 1.95),
+            (-1.25, 1.62),
+            (-0.62, 1.42),
+            (0.62, 1.42),
+            (1.25, 1.62),
+            (1.62, 1.95),
+            (1.75, 2.9),
+        ]
+    )
+    put(shoulders, who.clothes, 0.80)
+    put(shoulders * (0.5, 1.0) + (side * 0.75, 0.0), who.clothes, 0.88)
+    neck = np.array(
+        [(-0.60 * w, 0.5), (-0.60 * w, 1.25), (-0.72 * w, 1.47), (0.72 * w, 1.47), (0.60 * w, 1.25), (0.60 * w, 0.5)]
+    )
+    put(np.vstack([neck[1:5], ellipse(0.0, 1.44, 0.72 * w, 0.20, 24)[:12]]), who.skin, 0.80)
+    put(neck, who.skin, 0.78)
+    put(neck * (0.45, 1.0) + (-side * 0.33 * w, 0.0), who.skin, 0.70)
+    put(ellipse(shift, chin - 0.02, 0.56 * w, 0.26), mixed(who.skin, (60, 24, 18), 0.35), 0.66)
