@@ -6,6 +6,7 @@ Labels are names everywhere; a bare index never leaves a module. The seven names
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -142,7 +143,7 @@ class LabelSpace:
                 table[label] = label
             elif label == "contempt" and contempt == "drop":
                 table[label] = None
-            elif label == "contempt" and contempt != "error":
+            elif label == "contempt" and contempt in target:
                 table[label] = contempt
             else:
                 raise LabelError(
@@ -236,7 +237,7 @@ def find_permuted_labels(
     labels : C names
         Names of rows and columns.
     min_gain : float
-        Smallest gain in accuracy that counts, on top of a two-standard-error margin of the swapped samples.
+        Smallest gain in accuracy that counts; it must also exceed what the best of all assignments gains by chance.
 
     Returns
     -------
@@ -252,10 +253,14 @@ def find_permuted_labels(
         return None
     rows, columns = linear_sum_assignment(counts, maximize=True)
     right, best = float(np.trace(counts)), float(counts[rows, columns].sum())
-    renamed = {names[c]: names[r] for r, c in zip(rows, columns, strict=True) if r != c}
-    # Samples that the swap wins and loses: under chance their difference has a variance of their sum.
     moved = [(r, c) for r, c in zip(rows, columns, strict=True) if r != c]
+    # A permutation renames at least two labels. One that would gain alone is a classifier that always says the same.
+    gaining = sum(counts[r, c] > counts[c, c] for r, c in moved)
+    # Samples that the renaming wins and loses: under chance the variance of their difference is their sum. The best of
+    # C! assignments was picked, and the largest of m normal deviates lies near sqrt(2 ln m): hence the margin.
     discordant = sum(counts[r, c] + counts[c, c] for r, c in moved)
-    if not renamed or best - right <= max(min_gain * total, 2 * discordant**0.5):
+    margin = (1 + math.sqrt(2 * math.lgamma(len(names) + 1))) * math.sqrt(discordant)
+    if gaining < 2 or best - right <= max(min_gain * total, margin):
         return None
+    renamed = {names[c]: names[r] for r, c in moved}
     return PermutedLabels(renamed, right / total, best / total)

@@ -246,17 +246,16 @@ def parse_spec(text: str | Spec) -> Spec:
         return Spec(name)
     try:
         call = ast.parse(f"f({_quote_words(arguments)})", mode="eval").body
-        assert isinstance(call, ast.Call)
-        if call.args or any(k.arg is None for k in call.keywords):
+        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
             raise ValueError
         params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError("not a component spec", got=repr(text), expected=expected) from None
     return Spec(name, params)
 
 
 _WORD = re.compile(
-    r"""("[^"]*"|'[^']*')                             # quoted: left alone
+    r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')           # quoted, with escapes: left alone
       |(?<![\w.])([A-Za-z_~./][\w.~/-]*)(?=\s*[,)\]}]|\s*$)  # a bare word that ends a value""",
     re.VERBOSE,
 )

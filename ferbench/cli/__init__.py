@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 import warnings
 from collections.abc import Sequence
@@ -151,8 +152,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _stdout_is_broken() -> bool:
     """Tell whether the reader of stdout has left (``| head``)."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return True
-    return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # no event asked for: only errors and hang-ups are reported
+    return bool(poll.poll(0))

@@ -1,0 +1,207 @@
+"""Describe whatever has a name here.
+
+ferbench show lbp              a component: what it is, its parameters and their defaults
+ferbench show fer2013          a dataset: labels, splits, licence, the files that are looked for
+ferbench show haar-lbp-svm     a pipeline, preset or shipped
+ferbench show quick            a suite
+ferbench show suite-schema     the JSON Schema of suite files, for editors
+ferbench show runs/latest      a run
+ferbench show models/mini      a saved pipeline
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ferbench.errors import FerbenchError, UnknownNameError
+from ferbench.registry import GROUPS, Entry, entries, parse_spec
+
+__all__ = ["configure", "main"]
+
+Page = dict[str, Any]
+"""A description: ``title``, ``summary``, and then whatever is known, in the order in which it is printed."""
+
+SCHEMA = "suite-schema"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", help=f"component, dataset, pipeline, suite, folder of a run or model, or {SCHEMA}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the description; two things of one name are both described."""
+    if args.name == SCHEMA:
+        from ferbench.benchmarks.suite import suite_json_schema
+
+        print(json.dumps(suite_json_schema(), indent=2))
+        return 0
+    pages = _pages(args.name)
+    if args.json:
+        print(json.dumps(pages, indent=2, ensure_ascii=False, default=str))
+    else:
+        print("\n\n".join(_as_text(page) for page in pages))
+    return 0
+
+
+def _pages(name: str) -> list[Page]:
+    from ferbench.benchmarks.suite_file import bundled_suites
+    from ferbench.pipelines import presets, shipped
+
+    folder = Path(name)
+    if (folder / "pipeline.json").is_file():
+        return [_saved_pipeline(folder)]
+    if (folder / "plan.json").is_file():
+        return [_run(folder)]
+    if folder.suffix in (".yaml", ".yml") and folder.is_file():
+        return [_suite(folder)]
+    bare = name.partition("(")[0].strip()
+    pages = [_component(entries(group)[bare]) for group in GROUPS if bare in entries(group)]
+    if pages:
+        parse_spec(name)  # of a spec only the name is shown, but a malformed one is still an error
+    if name in shipped():
+        pages.append(_saved_pipeline(shipped()[name]))
+    if name in presets():
+        pages.append(_preset(name))
+    if name in bundled_suites():
+        pages.append(_suite(bundled_suites()[name]))
+    if pages:
+        return pages
+    known = [*(n for group in GROUPS for n in entries(group)), *shipped(), *presets(), *bundled_suites(), SCHEMA]
+    raise UnknownNameError("name", name, known)
+
+
+def _component(entry: Entry) -> Page:
+    from ferbench.cli.docstrings import first_paragraph, parameter_texts
+
+    factory = entry.load()
+    texts = parameter_texts(factory)
+    page: Page = {
+        "title": f"{entry.name}: {entry.group[:-1] if entry.group != 'features' else entry.group}",
+        "summary": entry.summary,
+        "about": first_paragraph(factory),
+        "package": entry.package,
+        "extra": entry.extra,
+        "parameters": {
+            name: {"default": _default(parameter), "about": texts.get(name, "")}
+            for name, parameter in inspect.signature(factory).parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        },
+    }
+    if entry.group == "datasets":
+        page.update(_dataset_facts(entry))
+    return page
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    return "required" if parameter.default is parameter.empty else repr(parameter.default)
+
+
+def _dataset_facts(entry: Entry) -> Page:
+    from ferbench.datasets import load_dataset
+
+    try:
+        info = load_dataset(entry.name).info
+    except FerbenchError as error:
+        return {"info": f"known once a path is given: {error}"}
+    return {
+        "full name": info.title,
+        "images": "crops of faces" if info.kind == "crops" else "photos, in which a detector finds the face",
+        "labels": f"{info.label_space.name}: {', '.join(info.label_space.labels)}",
+        "splits": ", ".join(info.splits),
+        "licence": info.licence,
+        "from": info.homepage,
+        "files looked for": ", ".join(info.files),
+    }
+
+
+def _preset(name: str) -> Page:
+    from ferbench.pipelines import parse_pipeline_id, presets
+
+    preset = presets()[name]
+    return {
+        "title": f"{name}: pipeline preset",
+        "summary": preset.title,
+        "pipeline": preset.pipeline,
+        "family": parse_pipeline_id(preset.pipeline).family,
+        "source": preset.source,
+        "published": preset.published,
+    }
+
+
+def _saved_pipeline(folder: Path) -> Page:
+    from ferbench.errors import ModelFileError
+
+    path = folder / "pipeline.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"title": f"{folder.name}: saved pipeline", "summary": record["pipeline"], **record}
+    except (ValueError, KeyError) as error:
+        raise ModelFileError(f"{path} is damaged", got=repr(error)) from error
+
+
+def _suite(path: Path) -> Page:
+    from ferbench.benchmarks.suite_file import read_suite
+
+    suite = read_suite(path)
+    return {
+        "title": f"{suite.name}: suite",
+        "summary": " ".join(suite.description.split()),
+        "file": str(path),
+        "datasets": [dataset.name for dataset in suite.datasets],
+        "pipelines": [pipeline.id for pipeline in suite.pipelines],
+        "profiles": list(suite.profiles),
+        "scenarios": suite.scenarios,
+        "devices": suite.devices,
+    }
+
+
+def _run(folder: Path) -> Page:
+    from ferbench.benchmarks.store import Run
+
+    summary = Run.open(folder).summary()
+    rows = {}
+    for row in summary.rows:
+        facts = [row.status if row.error is None else f"{row.status}: {row.error.message}"]
+        if row.quality is not None:
+            accuracy = row.quality.end_to_end["accuracy"]
+            facts.append(f"accuracy {accuracy.value:.3f}")
+        facts += [f"{latency.stages['total'].p50:.2f} ms ({latency.scenario})" for latency in row.latency]
+        rows[f"{row.row} on {row.dataset}"] = ", ".join(facts)
+    return {
+        "title": f"{summary.run_id}: run of suite {summary.suite}",
+        "summary": " ".join(summary.description.split()),
+        "profile": summary.profile,
+        "made": summary.created,
+        "command": summary.command,
+        "cells": f"{summary.n_cells}, of which {summary.n_failed} failed and {summary.n_skipped} skipped",
+        "rows": rows,
+    }
+
+
+def _as_text(page: Page) -> str:
+    lines = [page["title"], page["summary"]]
+    for key, value in page.items():
+        if key in ("title", "summary") or value in (None, "", [], {}):
+            continue
+        if key == "about":
+            lines += ["", value, ""]
+        elif isinstance(value, Mapping):
+            lines += [f"{key}:", *(f"  {name} = {_inline(item)}" for name, item in value.items())]
+        elif isinstance(value, list | tuple):
+            lines.append(f"{key}: {', '.join(map(str, value))}")
+        else:
+            lines.append(f"{key}: {value}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, Mapping) and value.keys() == {"default", "about"}:
+        return f"{value['default']:<12}  {value['about']}"
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping | list) else str(value)
