@@ -41,15 +41,17 @@ def subject_folds(samples: Samples, n_folds: int, seed: int = 0) -> list[tuple[I
         raise ParameterError(
             f"cannot make {n_folds!r} folds of {samples.dataset}", expected=f"2 to {len(groups)}, its subjects"
         )
-    folder = StratifiedKFold if samples.subjects is None else StratifiedGroupKFold
-    splitter = folder(n_splits=n_folds, shuffle=True, random_state=seed)
+    subjects = samples.subjects
+    splitter = (StratifiedKFold if subjects is None else StratifiedGroupKFold)(
+        n_splits=n_folds, shuffle=True, random_state=seed
+    )
     with warnings.catch_warnings():
         # A class rarer than the number of folds cannot be in each of them; that is a fact of the data, not a fault.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         try:
             folds = [
                 (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
-                for train, test in splitter.split(np.zeros(len(samples)), samples.labels, samples.groups)
+                for train, test in splitter.split(np.zeros(len(samples)), samples.labels, subjects)
             ]
         except ValueError as error:  # no class has as many members as there are folds
             raise ParameterError(f"cannot make {n_folds} folds of {samples.dataset}", got=error) from error

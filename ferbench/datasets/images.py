@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ferbench.datasets.archives import FileImages, FileSource, image_names, open_source
 from ferbench.datasets.base import StoredDataset
 from ferbench.datasets.content import Content, Skipped, cached
-from ferbench.datasets.crops import image_shapes, read_crops
+from ferbench.datasets.crops import check_side, image_shapes, read_crops
 from ferbench.datasets.paths import not_found
 from ferbench.datasets.trees import Placed, file_id, file_ids, infer_label_space, place
 from ferbench.errors import ParameterError
@@ -70,8 +70,8 @@ class ImageTree(StoredDataset):
         super().__init__(path)
         if kind not in ("auto", "crops", "photos"):
             raise ParameterError("unknown kind of images", got=repr(kind), expected="auto, crops or photos")
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= 1024:
-            raise ParameterError("size is not a side in pixels", got=repr(size), expected="0 to 1024")
+        if size != 0:
+            check_side(size)
         self.kind, self.size, self.label_space = kind, size, label_space
 
     @cached_property
