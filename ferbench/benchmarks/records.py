@@ -30,6 +30,7 @@ __all__ = [
     "StageTimes",
     "Status",
     "Summary",
+    "digest",
 ]
 
 SCHEMA = 1
@@ -40,6 +41,12 @@ Status = Literal["ok", "failed", "skipped"]
 
 STAGES = ("decode", "detect", "align", "features", "classify", "total")
 """Stages of the end-to-end clock; ``align`` is crop, gray and resize. ``total`` is measured, not summed."""
+
+
+def digest(value: Any) -> str:
+    """First 16 hex digits of the sha256 of a value's canonical JSON (sorted keys, no blanks)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class _Record(BaseModel):
@@ -91,8 +98,7 @@ class Cell(_Record):
     @property
     def id(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON of this cell, ``row`` left out."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"row"}), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(self.model_dump(mode="json", exclude={"row"}))
 
 
 class CellError(_Record):

@@ -1,0 +1,74 @@
+"""Arrays that are computed once and then shared: detections, face crops, features.
+
+An entry is a ``.npy`` file under the cache folder, named by the digest of everything that determines it, and opened
+memory-mapped, so that workers share the pages. One process computes, others wait for it. ``joblib.Memory`` is not
+used: it hashes its arguments, a second per call for the crops of a large dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.records import digest
+from ferbench.benchmarks.store import write_atomically
+from ferbench.registry import entry, parse_spec
+
+__all__ = ["cache_folder", "cached_array", "code_digest"]
+
+
+def cache_folder() -> Path:
+    """``$FERBENCH_CACHE``, or ``~/.cache/ferbench``. Everything in it can be deleted."""
+    return Path(os.environ.get("FERBENCH_CACHE") or Path.home() / ".cache" / "ferbench")
+
+
+def cached_array(key: dict[str, Any], compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The array of a key, computed the first time and memory-mapped read-only ever after.
+
+    Parameters
+    ----------
+    key : dict
+        JSON values that determine the array, among them ``what``, the name of its kind.
+    compute : callable
+        Makes the array; called while other processes that want the same key wait.
+
+    Examples
+    --------
+    >>> cached_array({"what": "squares", "n": 3}, lambda: np.arange(3) ** 2)  # doctest: +SKIP
+    memmap([0, 1, 4])
+    """
+    from filelock import FileLock
+
+    path = cache_folder() / str(key["what"]) / f"{digest(key)}.npy"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.is_file():
+                buffer = io.BytesIO()
+                np.save(buffer, compute(), allow_pickle=False)
+                write_atomically(path, buffer.getvalue())
+    return _open(path)
+
+
+def code_digest(group: str, spec: str) -> str:
+    """Digest of the source files beside a component: an edited component must not be answered from the cache."""
+    module = entry(group, parse_spec(spec).name).target.split(":")[0]
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        return ""
+    sources = sorted(Path(found.origin).parent.glob("*.py"))
+    return digest([hashlib.sha256(source.read_bytes()).hexdigest() for source in sources])
+
+
+def _open(path: Path) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    # An empty array cannot be mapped.
+    return array if array.size == 0 else np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,0 +1,84 @@
+"""How long cells will take, roughly: enough to decide whether to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ferbench.benchmarks.plan import Plan
+from ferbench.benchmarks.records import Cell
+from ferbench.registry import parse_spec
+
+__all__ = ["describe_plan", "estimate_cell", "estimate_wall", "say_duration"]
+
+# Seconds on one CPU core of the 2020s, measured, rounded up.
+_START_S = {"baseline": 0.5, "classical": 1.0, "deep": 9.0}  # imports of a process
+_DETECT_S = 0.03  # a 640×480 photo
+_FEATURE_S = 0.0004  # a 48×48 crop
+_LEARN_S = {"baseline": 0.0, "classical": 0.0015, "deep": 0.0012}  # a face; for networks in one epoch
+_CLASSIFY_S = {"baseline": 0.0, "classical": 0.0005, "deep": 0.0006}
+_SLOW_CLASSIFIERS = {"rbf-svm": 8.0, "random-forest": 2.0}
+_DEFAULT_EPOCHS = 30
+
+
+def estimate_cell(cell: Cell, plan: Plan) -> float:
+    """Seconds that a cell takes alone on a machine like the one the constants are from."""
+    family = plan.families[cell.row]
+    facts = plan.facts[cell.dataset]
+    split = facts.splits[cell.train_split if cell.kind == "fit" else cell.eval_split]
+    n = min(split.n, cell.limit or split.n)
+    if cell.n_folds:
+        n = n * (cell.n_folds - 1) // cell.n_folds if cell.kind == "fit" else n // cell.n_folds
+    if cell.kind == "latency":
+        frame = _CLASSIFY_S[family] + (_DETECT_S if facts.kind == "photos" else 0)
+        options = cell.options
+        timed = max(float(options["min_seconds"]), int(options["min_frames"]) * frame)
+        return 1.5 + _START_S[family] + timed + int(options["warmup"]) * frame
+    face = _FEATURE_S + (_DETECT_S if facts.kind == "photos" else 0)
+    if cell.kind == "quality":
+        return 0.3 + n * (face + _CLASSIFY_S[family])
+    classifier = parse_spec(cell.pipeline.classifier)
+    slower = _SLOW_CLASSIFIERS.get(classifier.name, 1.0)
+    passes = float(classifier.params.get("epochs", _DEFAULT_EPOCHS)) if family == "deep" else slower
+    return _START_S[family] + n * (face + _LEARN_S[family] * passes)
+
+
+def estimate_wall(cells: Iterable[Cell], plan: Plan, jobs: int) -> float:
+    """Seconds for cells: quality work shared by ``jobs`` workers, latency one after the other."""
+    chosen = list(cells)
+    shared = [estimate_cell(cell, plan) for cell in chosen if cell.kind != "latency"]
+    serial = sum(estimate_cell(cell, plan) for cell in chosen if cell.kind == "latency")
+    # The longest fit bounds what more workers can save.
+    return max(sum(shared) / jobs, max(shared, default=0.0)) + serial
+
+
+def say_duration(seconds: float) -> str:
+    """A duration as people say it: ``40 s``, ``3 min``, ``1 h 20 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) -> str:
+    """The plan in words: what was chosen, each row's cells, how many there are and how long they take."""
+    chosen = list(cells)
+    todo = [cell for cell in chosen if cell.id not in done]
+    lines = [f"suite {plan.suite.name}, profile {plan.profile_name or 'default'}, seed {plan.suite.seed}"]
+    for spec, facts in plan.facts.items():
+        sizes = ", ".join(f"{name} {split.n:,}" for name, split in facts.splits.items())
+        bypass = ", detector bypassed" if facts.kind == "crops" else ""
+        synthetic = ", synthetic" if facts.is_synthetic else ""
+        lines.append(f"  {spec}: {facts.title} ({facts.kind}{bypass}{synthetic}); {sizes}; revision {facts.revision}")
+    width = max(len(cell.row) for cell in chosen)
+    for row in dict.fromkeys(cell.row for cell in chosen if cell.kind == "quality"):
+        mine = [cell for cell in chosen if cell.row == row]
+        quality = next(cell for cell in mine if cell.kind == "quality")
+        timed = sum(cell.kind == "latency" for cell in mine)
+        scored = sum(cell.kind == "quality" for cell in mine)
+        lines.append(f"  {row:<{width}}  {scored} quality, {timed} latency  {quality.pipeline.id}")
+    counts = {kind: sum(cell.kind == kind for cell in chosen) for kind in ("fit", "quality", "latency")}
+    text = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    lines.append(f"{len(chosen)} cells ({text}); {len(chosen) - len(todo)} done already")
+    if todo:
+        lines.append(f"about {say_duration(estimate_wall(todo, plan, jobs))} with {jobs} jobs")
+    return "\n".join(lines)

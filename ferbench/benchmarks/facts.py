@@ -1,0 +1,116 @@
+"""What a plan must know of a dataset: its revision and the sizes of its splits, without reading it twice.
+
+Reading a dataset to learn its content digest takes seconds; the answer is kept in the cache folder under the names,
+sizes and times of the dataset's files and of the code that reads them. So a finished suite answers at once, and a
+file that changes is read again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ferbench.benchmarks.cache import cache_folder
+from ferbench.benchmarks.records import digest
+from ferbench.benchmarks.store import write_atomically
+from ferbench.contracts import Dataset
+
+__all__ = ["DatasetFacts", "SplitFacts", "dataset_facts"]
+
+
+class SplitFacts(BaseModel):
+    """Sizes of one split."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int
+    n_subjects: int | None
+    class_counts: dict[str, int]
+
+
+class DatasetFacts(BaseModel):
+    """A dataset as a plan sees it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: str
+    title: str
+    kind: Literal["crops", "photos"]
+    is_synthetic: bool
+    revision: str
+    licence: str
+    labels: list[str]
+    splits: dict[str, SplitFacts]
+
+
+def dataset_facts(spec: str, splits: tuple[str, ...]) -> DatasetFacts:
+    """Facts of a dataset and the named splits, from the cache where its files are unchanged.
+
+    Raises
+    ------
+    DatasetNotFoundError, DataError
+        If the dataset is not there or lacks a split.
+    """
+    from ferbench.datasets import data_root, load_dataset
+
+    dataset = load_dataset(spec)
+    root = data_root()
+    key = digest([version("ferbench"), spec, sorted(splits), list(_stamps(dataset, root))])
+    path = cache_folder() / "facts" / f"{key}.json"
+    if path.is_file():
+        try:
+            return DatasetFacts.model_validate_json(path.read_bytes())
+        except ValidationError:
+            path.unlink()  # written by another version or cut off by a full disk: read the dataset again
+    facts = _read_facts(spec, dataset, splits)
+    write_atomically(path, json.dumps(facts.model_dump(mode="json")).encode())
+    return facts
+
+
+def _read_facts(spec: str, dataset: Dataset, splits: tuple[str, ...]) -> DatasetFacts:
+    sizes = {}
+    for name in splits:
+        samples = dataset.split(name)
+        subjects = None if samples.subjects is None else len(set(samples.subjects.tolist()))
+        counts = Counter(samples.labels.tolist())
+        sizes[name] = SplitFacts(
+            n=len(samples),
+            n_subjects=subjects,
+            class_counts={label: counts[label] for label in samples.label_space.labels},
+        )
+    info = dataset.info
+    return DatasetFacts(
+        spec=spec,
+        title=info.title,
+        kind=info.kind,
+        is_synthetic=info.is_synthetic,
+        revision=dataset.revision,
+        licence=info.licence,
+        labels=list(info.label_space.labels),
+        splits=sizes,
+    )
+
+
+def _stamps(dataset: Dataset, root: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of every file that decides what the dataset is."""
+    own: Any = getattr(dataset, "path", None)
+    sources = [Path(own)] if own else [root / name for name in dataset.info.files]
+    code = Path(inspect.getfile(type(dataset)))
+    for source in (*sources, *sorted(code.parent.glob("*.py"))):
+        if source.is_dir():
+            for path in sorted(source.rglob("*")):
+                yield _stamp(path)
+        elif source.exists():
+            yield _stamp(source)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns

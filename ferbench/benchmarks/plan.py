@@ -1,0 +1,241 @@
+"""Expansion of a suite into cells: pure, ordered, countable before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ferbench.benchmarks.facts import DatasetFacts
+from ferbench.benchmarks.records import SCHEMA, Cell, PipelineSpec, digest
+from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite, parse_device
+from ferbench.errors import InvalidSuiteError, UnknownNameError
+from ferbench.pipelines.spec import Family, PipelineParts, complete, parse_pipeline_id, presets
+from ferbench.registry import parse_spec
+
+__all__ = ["Plan", "Row", "expand", "needed_splits"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard: a pipeline under one runtime."""
+
+    name: str
+    parts: PipelineParts
+    limit: int | None
+
+    @property
+    def pipeline(self) -> PipelineSpec:
+        """Its parts as canonical text."""
+        features = None if self.parts.features is None else str(self.parts.features)
+        return PipelineSpec(
+            detector=str(self.parts.detector),
+            features=features,
+            classifier=str(self.parts.classifier),
+            runtime=str(self.parts.runtime),
+        )
+
+    @property
+    def fit_spec(self) -> PipelineSpec:
+        """What is fitted: the pipeline without its runtime, so that runtimes share a fit."""
+        return self.pipeline.model_copy(update={"runtime": None})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a suite under one profile.
+
+    Attributes
+    ----------
+    suite, profile_name, profile
+        What was expanded.
+    facts : dict of str to DatasetFacts
+        The datasets by spec.
+    machine : str
+        Fingerprint of the machine on which latency cells count.
+    cells : tuple of Cell
+        In dependency order: fits, quality, latency.
+    families : dict of str to str
+        ``baseline``, ``classical`` or ``deep`` for each row.
+    """
+
+    suite: Suite
+    profile_name: str | None
+    profile: Profile
+    facts: Mapping[str, DatasetFacts]
+    machine: str
+    cells: tuple[Cell, ...]
+    families: Mapping[str, Family]
+
+    @property
+    def digest(self) -> str:
+        """What makes two runs the same run: suite, profile, data, machine and schema."""
+        return digest(
+            {
+                "suite": self.suite.model_dump(mode="json"),
+                "profile": self.profile_name,
+                "revisions": {spec: facts.revision for spec, facts in self.facts.items()},
+                "machine": self.machine,
+                "schema": SCHEMA,
+            }
+        )[:8]
+
+    def of_kind(self, kind: str) -> list[Cell]:
+        """The cells of one kind, in order."""
+        return [cell for cell in self.cells if cell.kind == kind]
+
+    def only(self, rows: Sequence[str] = (), *, latency: bool = True) -> list[Cell]:
+        """The cells of some rows (all of them where none is named), latency cells left out on request.
+
+        Raises
+        ------
+        UnknownNameError
+            If no row has such a name.
+        """
+        names = {cell.row for cell in self.cells if cell.kind == "quality"}
+        bases = {name.split("@")[0] for name in names}
+        for row in rows:
+            if row not in names | bases:
+                raise UnknownNameError(f"row of suite {self.suite.name}:", row, names)
+        chosen = {name for name in names if not rows or name in rows or name.split("@")[0] in rows}
+        wanted = [cell for cell in self.cells if cell.row in chosen and (latency or cell.kind != "latency")]
+        fits = {str(cell.options["fit"]) for cell in wanted if cell.kind != "fit"}
+        return [cell for cell in self.cells if (cell.id in fits if cell.kind == "fit" else cell in wanted)]
+
+
+def needed_splits(entry: DatasetEntry) -> tuple[str, ...]:
+    """Splits that the protocol of a dataset reads."""
+    return ("all",) if entry.protocol == "subject-kfold" else (entry.train, entry.test)
+
+
+def expand(
+    suite: Suite,
+    profile: str | None,
+    facts: Mapping[str, DatasetFacts],
+    *,
+    machine: str,
+) -> Plan:
+    """All cells of a suite under a profile.
+
+    Parameters
+    ----------
+    suite : Suite
+    profile : str or None
+        Name of a profile; None takes the first.
+    facts : mapping of dataset spec to DatasetFacts
+        One for each dataset of the suite.
+    machine : str
+        Fingerprint of this machine.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If two rows turn out to be the same pipeline, or subjects are needed and unknown.
+    ParameterError
+        If a runtime cannot run a classifier, or a network is given features.
+    """
+    name, budget = suite.profile(profile)
+    rows = _rows(suite, name)
+    cells: dict[str, Cell] = {}
+    for entry in suite.datasets:
+        for cell in _dataset_cells(suite, budget, entry, facts[entry.name], rows, machine):
+            cells.setdefault(cell.id, cell)
+    order = {"fit": 0, "quality": 1, "latency": 2}
+    ordered = tuple(sorted(cells.values(), key=lambda cell: order[cell.kind]))
+    return Plan(suite, name, budget, facts, machine, ordered, {row.name: row.parts.family for row in rows})
+
+
+def _rows(suite: Suite, profile: str | None) -> list[Row]:
+    rows: list[Row] = []
+    for entry in suite.pipelines:
+        change = entry.profiles.get(profile or "", PipelineOverride())
+        if change.skip:
+            continue
+        parts = _parts_of(entry, change)
+        for runtime in entry.runtimes or [str(parts.runtime)]:
+            chosen = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
+            label = f"{entry.id}@{runtime}" if len(entry.runtimes) > 1 else entry.id
+            rows.append(Row(label, chosen, change.limit or entry.limit))
+    if not rows:
+        raise InvalidSuiteError(f"suite {suite.name} leaves out every pipeline under profile {profile!r}")
+    seen: dict[tuple[str, int | None], str] = {}
+    for row in rows:
+        same = seen.setdefault((row.parts.id, row.limit), row.name)
+        if same != row.name:
+            raise InvalidSuiteError(
+                f"suite {suite.name}: the rows {same!r} and {row.name!r} are the same pipeline", got=row.parts.id
+            )
+    return rows
+
+
+def _parts_of(entry: PipelineEntry, change: PipelineOverride) -> PipelineParts:
+    """Parts of a pipeline under a profile."""
+    if entry.preset is not None:
+        known = presets()
+        if entry.preset not in known:
+            raise UnknownNameError("preset", entry.preset, known)
+        base = parse_pipeline_id(known[entry.preset].pipeline)
+        detector, features, classifier = base.detector, base.features, base.classifier
+    else:
+        detector = parse_spec(entry.detector or "whole-image")
+        features = parse_spec(entry.features) if entry.features else None
+        classifier = parse_spec(entry.classifier or "")
+    return complete(
+        parse_spec(change.detector) if change.detector else detector,
+        parse_spec(change.features) if change.features else features,
+        parse_spec(change.classifier) if change.classifier else classifier,
+        None,
+    )
+
+
+def _dataset_cells(
+    suite: Suite, budget: Profile, entry: DatasetEntry, facts: DatasetFacts, rows: Sequence[Row], machine: str
+) -> list[Cell]:
+    common: dict[str, Any] = {"dataset": entry.name, "revision": facts.revision, "seed": suite.seed}
+    folds: list[dict[str, int]] = [{}]
+    train, test, whole = entry.train, entry.test, None
+    if entry.protocol == "subject-kfold":
+        n_folds = budget.folds or entry.folds or 2
+        subjects = facts.splits["all"].n_subjects
+        if subjects is None or subjects < n_folds:
+            raise InvalidSuiteError(
+                f"suite {suite.name}: {n_folds} subject-independent folds of {entry.name} are impossible",
+                got="no known subjects" if subjects is None else f"{subjects} subjects",
+            )
+        folds = [{"fold": i, "n_folds": n_folds} for i in range(n_folds)]
+        # A limit cuts the whole set before it is folded, so that training and scored faces come from one cut.
+        train, test, whole = "all", "all", budget.limit
+    cells: list[Cell] = []
+    for row in rows:
+        train_limit = whole if entry.folds else _least(budget.train_limit, budget.limit, row.limit)
+        test_limit = whole if entry.folds else _least(budget.test_limit, budget.limit)
+        common |= {"row": row.name, "train_split": train}
+        for fold in folds:
+            fit = Cell(kind="fit", pipeline=row.fit_spec, eval_split="", limit=train_limit, **common, **fold)
+            scored = {**common, **fold, "pipeline": row.pipeline, "eval_split": test, "limit": test_limit}
+            cells += [fit, Cell(kind="quality", options={"fit": fit.id}, **scored)]
+            # Folds differ in data, not in cost: the first fold's artefact is timed.
+            if not fold.get("fold"):
+                cells += _latency_cells(suite, budget, fit, scored, machine)
+    return cells
+
+
+def _latency_cells(suite: Suite, budget: Profile, fit: Cell, scored: dict[str, Any], machine: str) -> list[Cell]:
+    options = {
+        "fit": fit.id,
+        "frames": "dataset",
+        "warmup": budget.warmup,
+        "min_frames": budget.min_frames,
+        "min_seconds": budget.min_seconds,
+    }
+    common = {**scored, "kind": "latency", "machine": machine, "options": options}
+    return [
+        Cell.model_validate({**common, "scenario": scenario, "device": device, "threads": threads, "round": number})
+        for scenario in suite.scenarios
+        for device, threads in map(parse_device, suite.devices)
+        for number in range(budget.rounds)
+    ]
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,217 @@
+"""Fit and quality cells: what a worker process does, from a dataset to stored predictions.
+
+:func:`run_job` is the unit that joblib sends to a worker. It writes each part as soon as it is done, so that a killed
+run loses only the cell that was running, and it answers with parts, never with an exception of a component.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.records import Cell, CellError, Part, Status
+from ferbench.benchmarks.store import Run, utc_now
+from ferbench.benchmarks.views import View
+from ferbench.errors import DeviceError, MissingDependencyError, NoFaceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ferbench.pipelines import Pipeline
+
+__all__ = ["Job", "execute", "run_job"]
+
+AGREEMENT_FACES = 512
+"""Faces on which a runtime is compared with its reference: enough for flips of a percent to show."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit and what is scored with it: the unit that travels to a worker.
+
+    Attributes
+    ----------
+    run : Path
+        The run folder, on a disk that the worker sees.
+    fit : Cell
+    quality : tuple of Cell
+        Quality cells of this fit that are not done yet.
+    is_fitted : bool
+        The artefact is there already.
+    environment : dict
+        Variables that the worker must share with the planner, such as ``FERBENCH_DATA``.
+    """
+
+    run: Path
+    fit: Cell
+    quality: tuple[Cell, ...]
+    is_fitted: bool
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def run_job(job: Job) -> list[Part]:
+    """Fit if needed, score, store; one part for each cell that was done."""
+    os.environ.update(job.environment)
+    run, parts = Run(job.run), []
+    fitted: list[Pipeline] = []
+    if not job.is_fitted:
+        part, _ = execute(job.fit, lambda: (_fit(job.fit, run, fitted), None))
+        run.write_part(part)
+        parts.append(part)
+        if part.status != "ok" and part.error is not None:
+            error = CellError(type=part.error.type, message=f"the fit did not succeed: {part.error.message}")
+            for cell in job.quality:
+                lost = Part(cell=cell, status=part.status, error=error, started=utc_now(), seconds=0.0)
+                run.write_part(lost)
+                parts.append(lost)
+            return parts
+    for cell in job.quality:
+        part, table = execute(cell, lambda cell=cell: _score(cell, run, fitted))  # type: ignore[misc]
+        run.write_part(part, table)
+        parts.append(part)
+    return parts
+
+
+def execute(
+    cell: Cell, work: Callable[[], tuple[dict[str, Any], pd.DataFrame | None]]
+) -> tuple[Part, pd.DataFrame | None]:
+    """Do a cell's work; whatever a component raises becomes the cell's outcome.
+
+    A missing package or device gives a skipped cell, everything else a failed one.
+    """
+    started, clock = utc_now(), time.perf_counter()
+    status: Status
+    try:
+        metrics, table = work()
+    except (MissingDependencyError, DeviceError) as error:
+        status, problem = "skipped", error
+    except Exception as error:  # noqa: BLE001 - a failed cell is a row with its error, whatever its component raised
+        status, problem = "failed", error  # type: ignore[assignment]
+    else:
+        seconds = time.perf_counter() - clock
+        return Part(cell=cell, status="ok", started=started, seconds=seconds, metrics=metrics), table
+    reason = CellError(type=type(problem).__name__, message=str(problem) or "no message")
+    return Part(cell=cell, status=status, error=reason, started=started, seconds=time.perf_counter() - clock), None
+
+
+def _fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
+    from ferbench.pipelines import make_pipeline
+
+    pipeline = make_pipeline(cell.pipeline.id)
+    view = View(cell, pipeline)
+    samples = view.samples
+    pipeline.label_space = samples.label_space
+    at, sample_of_crop = _crops_of(view)
+    if not len(at):
+        raise NoFaceError(f"{cell.pipeline.detector} found no face to learn from", got=f"{len(view.rows)} images")
+    labels = samples.labels[sample_of_crop]
+    prepare_clock = time.perf_counter()
+    if pipeline.has_cacheable_features:
+        matrix = view.features()
+        fit_clock = time.perf_counter()
+        pipeline.fit_from_features(_take(matrix, at), labels, label_space=samples.label_space)
+    else:
+        crops = _take(view.crops(), at)
+        fit_clock = time.perf_counter()
+        pipeline.fit(crops, labels)
+    seconds = time.perf_counter() - fit_clock
+    counts = {"n": len(at), "n_missed": len(view.rows) - len(at)}
+    pipeline.trained_on = {
+        "dataset": cell.dataset, "split": cell.train_split, "revision": cell.revision, "fold": cell.fold, **counts
+    }  # fmt: skip
+    run.save_artefact(cell, pipeline.save)
+    fitted.append(pipeline)
+    return {
+        "n_train": counts["n"],
+        "n_missed": counts["n_missed"],
+        "fit_seconds": seconds,
+        "feature_seconds": fit_clock - prepare_clock,
+        "family": pipeline.family,
+        "runtime": str(pipeline.parts.runtime),
+    }
+
+
+def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any], pd.DataFrame]:
+    from ferbench.pipelines import load_pipeline
+
+    runtime = cell.pipeline.runtime or ""
+    if fitted and str(fitted[0].parts.runtime) == runtime:
+        pipeline = fitted[0]
+    else:
+        pipeline = load_pipeline(run.artefact(cell), runtime=runtime)
+    view = View(cell, pipeline)
+    at, _ = _crops_of(view)
+    clock = time.perf_counter()
+    if pipeline.has_cacheable_features and pipeline.estimator_ is not None:
+        probabilities = pipeline.classify_features(_take(view.features(), at))
+    else:
+        probabilities = pipeline.classify(_take(view.crops(), at))
+    seconds = time.perf_counter() - clock
+    metrics: dict[str, Any] = {
+        "n": len(view.rows),
+        "n_detected": len(at),
+        "detector_bypassed": view.detector_is_bypassed,
+        "classify_seconds": seconds,
+    }
+    native = str(_native(pipeline).parts.runtime)
+    if runtime != native and len(at):
+        reference = load_pipeline(run.artefact(cell), runtime=native)
+        metrics["agreement"] = pipeline.agreement(_take(view.crops(), at[:AGREEMENT_FACES]), reference)
+    return metrics, _items(view, pipeline, probabilities)
+
+
+def _native(pipeline: Pipeline) -> Pipeline:
+    """The pipeline under the runtime in which it was fitted."""
+    from ferbench.pipelines import make_pipeline
+
+    return make_pipeline(pipeline.id.rpartition("@")[0])
+
+
+def _crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions, among the view's crops, of the cell's own ones; and the samples that they show."""
+    faces = view.faces()
+    if faces is None:
+        return view.rows, view.rows
+    mine = np.isin(faces.image_index, view.rows)
+    return np.flatnonzero(mine), faces.image_index[mine]
+
+
+def _take(array: npt.NDArray[Any], at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Rows of a memory-mapped array; the map itself where all are wanted, so that nothing is copied."""
+    return array if len(at) == len(array) else array[at]
+
+
+def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """One row per sample of the cell, in the order of the view: a missed face has no prediction."""
+    import pandas as pd
+
+    samples, rows = view.samples, view.rows
+    _, shown = _crops_of(view)
+    labels = samples.label_space.labels
+    position = np.full(len(samples), -1)
+    position[shown] = np.arange(len(shown))
+    position = position[rows]
+    found = position >= 0
+    table = np.full((len(rows), len(labels)), np.nan, np.float32)
+    for column, label in enumerate(labels):
+        # A class that the pipeline does not know has probability 0.
+        known = probabilities[:, pipeline.labels.index(label)] if label in pipeline.labels else 0.0
+        values = np.broadcast_to(np.asarray(known, np.float32), len(probabilities))
+        table[found, column] = values[position[found]]
+    predicted = np.full(len(rows), "", dtype=object)
+    predicted[found] = np.asarray(labels, dtype=object)[table[found].argmax(axis=1)] if found.any() else []
+    items = {
+        "id": samples.ids[rows].astype(object),
+        "subject": np.full(len(rows), None) if samples.subjects is None else samples.subjects[rows].astype(object),
+        "truth": samples.labels[rows].astype(object),
+        "predicted": predicted,
+        "detected": found,
+    }
+    return pd.DataFrame({**items, **{f"p_{label}": table[:, i] for i, label in enumerate(labels)}})

@@ -1,0 +1,121 @@
+"""How sure we are: bootstrap intervals over subjects, exact McNemar tests, Holm's correction, groups of ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.metrics import Sufficient, evaluate_weights
+from ferbench.benchmarks.records import Estimate
+
+__all__ = ["bootstrap", "holm", "mcnemar", "resample_weights", "tie_groups"]
+
+N_RESAMPLES = 1000
+_CHUNK_VALUES = 4_000_000  # weights drawn at once: 32 MB
+
+
+def resample_weights(n_groups: int, n_resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """Bootstrap resamples as weights, in chunks of (b, n_groups) float64 that together have ``n_resamples`` rows.
+
+    Row by row: how often each group is drawn when ``n_groups`` groups are drawn with replacement. The draws depend on
+    the seed alone, not on the chunks, so all rows of a leaderboard see the same resamples.
+    """
+    generator = np.random.default_rng(seed)
+    size = max(1, _CHUNK_VALUES // max(n_groups, 1))
+    for start in range(0, n_resamples, size):
+        b = min(size, n_resamples - start)
+        drawn = generator.integers(0, n_groups, size=(b, n_groups)) + n_groups * np.arange(b)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.float64)
+
+
+def bootstrap(
+    sums: Sufficient, *, seed: int, n_resamples: int = N_RESAMPLES, level: float = 0.95
+) -> dict[str, dict[str, Estimate]]:
+    """Every metric with its percentile interval over groups (Efron and Tibshirani, 1993, chapter 13).
+
+    Returns
+    -------
+    dict
+        ``{"detected": {metric: Estimate}, "end_to_end": {metric: Estimate}}``. A single group gives no interval:
+        resampling it would only repeat it. Metrics without any face are left out.
+    """
+    point = evaluate_weights(sums)
+    n_groups = len(sums.confusion)
+    draws: dict[str, dict[str, list[npt.NDArray[np.float64]]]] = {
+        part: {name: [] for name in metrics} for part, metrics in point.items()
+    }
+    for weights in resample_weights(n_groups, n_resamples, seed) if n_groups > 1 else ():
+        for part, metrics in evaluate_weights(sums, weights).items():
+            for name, values in metrics.items():
+                draws[part][name].append(values)
+    tail = 50 * (1 - level)
+    result: dict[str, dict[str, Estimate]] = {}
+    for part, metrics in point.items():
+        result[part] = {}
+        for name, (value,) in metrics.items():
+            if np.isnan(value):
+                continue
+            low = high = None
+            if draws[part][name]:
+                # A resample without a single detected face says nothing of detected faces: it is left out.
+                low, high = (float(x) for x in np.nanpercentile(np.concatenate(draws[part][name]), [tail, 100 - tail]))
+            result[part][name] = Estimate(value=float(value), low=low, high=high)
+    return result
+
+
+def mcnemar(a_right: npt.NDArray[np.bool_], b_right: npt.NDArray[np.bool_]) -> float:
+    """Exact two-sided McNemar test of two classifiers on the same faces (McNemar, 1947; binomial form).
+
+    Parameters
+    ----------
+    a_right, b_right : (N,) bool
+        Which faces each classifier gets right.
+
+    Returns
+    -------
+    float
+        p value; 1 where the two never differ.
+    """
+    from scipy.stats import binomtest
+
+    only_a = int(np.sum(a_right & ~b_right))
+    only_b = int(np.sum(~a_right & b_right))
+    if only_a + only_b == 0:
+        return 1.0
+    return float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for their number, family-wise (Holm, 1979), in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.empty(len(order))
+    running = 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(order) - rank) * p_values[i]))
+        corrected[i] = running
+    return [float(p) for p in corrected]
+
+
+def tie_groups(names: Sequence[str], different: set[frozenset[str]]) -> dict[str, int]:
+    """Number the rows of a leaderboard so that rows that cannot be told from their group's best share a number.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Rows, best first.
+    different : set of frozenset of two names
+        Pairs that a corrected test tells apart.
+
+    Returns
+    -------
+    dict
+        1 for the best group. A group ends at the first row that differs from the group's best row.
+    """
+    group, best, numbers = 0, None, {}
+    for name in names:
+        if best is None or frozenset((best, name)) in different:
+            group, best = group + 1, name
+        numbers[name] = group
+    return numbers

@@ -1,0 +1,289 @@
+"""A run on disk, safe against being killed at any moment.
+
+Every file appears whole or not at all (written beside its place, flushed to the disk, renamed). A part carries the
+checksum of its own text and of the tables that belong to it, so that damage is found and the cell done again. ::
+
+    runs/<utc>_<suite>_<hash>/
+        suite.yaml plan.json environment.json      frozen inputs
+        parts/<cell>.json items/<cell>.parquet times/<cell>.parquet artefacts/<fit cell>/ failures/<cell>.txt
+        results.parquet summary.json report/       derived: can be deleted and rebuilt
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ferbench.benchmarks.records import Cell, Part, Summary, digest
+from ferbench.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "utc_now", "write_atomically"]
+
+_TABLES = {"quality": "items", "latency": "times"}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whenever the process is killed.
+
+    Raises
+    ------
+    RunError
+        If the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The name carries the process: two processes may write the same cell, each with its own temporary file.
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}", got=error.strerror, fix="check space and permissions") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        ``runs/<utc>_<suite>_<hash>``.
+    """
+
+    folder: Path
+    _notes: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    @classmethod
+    def create(cls, runs: Path, name: str, key: str, frozen: dict[str, bytes]) -> Run:
+        """Make a new run folder ``<utc>_<name>_<key>`` with its frozen inputs and point ``latest`` to it."""
+        folder = runs / f"{_stamp()}_{name}_{key}"
+        while folder.exists():  # two runs in one millisecond: names must sort by time
+            folder = runs / f"{_stamp()}_{name}_{key}"
+        for file, content in frozen.items():
+            write_atomically(folder / file, content)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """An existing run; ``runs/latest`` works too.
+
+        Raises
+        ------
+        RunError
+            If the folder is no run.
+        """
+        path = Path(folder).resolve()
+        if not (path / "plan.json").is_file():
+            raise RunError(
+                f"no run in {folder}", expected="a folder with plan.json", fix="run a suite: ferbench run quick"
+            )
+        return cls(path)
+
+    @classmethod
+    def find(cls, runs: Path, key: str) -> Run | None:
+        """The newest run with this key, if any."""
+        found = sorted(
+            path for path in runs.glob(f"*_{key}") if (path / "plan.json").is_file() and not path.is_symlink()
+        )
+        return cls(found[-1]) if found else None
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def notes(self) -> list[str]:
+        """What was found damaged while reading, one line each."""
+        return self._notes
+
+    def mark_latest(self) -> None:
+        """Point ``runs/latest`` to this run."""
+        link = self.folder.parent / "latest"
+        temporary = link.with_name(f".latest.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(self.folder.name, target_is_directory=True)
+        temporary.replace(link)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process alone; the system lets go of it when the process ends, however it ends.
+
+        Raises
+        ------
+        RunError
+            If another process holds it.
+        """
+        from filelock import FileLock, Timeout
+
+        owner = self.folder / ".owner"
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                write_atomically(owner, f"process {os.getpid()} since {utc_now()}".encode())
+                yield
+        except Timeout:
+            holder = owner.read_text() if owner.is_file() else "another process"
+            raise RunError(
+                f"the run {self.folder} is in use", got=holder, fix="wait for it, stop it, or start apart with --new"
+            ) from None
+
+    # Parts -----------------------------------------------------------------------------------------------------
+
+    def write_part(self, part: Part, table: pd.DataFrame | None = None) -> None:
+        """Store a cell's outcome; its table, if any, goes first, so that a part never promises what is not there."""
+        cell, files = part.cell, {}
+        if table is not None:
+            path = self._table_path(cell.kind, cell.id)
+            content = table.to_parquet(index=False)
+            write_atomically(path, content)
+            files[path.relative_to(self.folder).as_posix()] = hashlib.sha256(content).hexdigest()
+        failure = self.folder / "failures" / f"{cell.id}.txt"
+        if part.error is not None:
+            text = f"{cell.kind} of {cell.row} on {cell.dataset}\n{part.error.type}: {part.error.message}\n"
+            write_atomically(failure, text.encode())
+        else:
+            failure.unlink(missing_ok=True)
+        body = {"part": part.model_dump(mode="json"), "files": files}
+        write_atomically(
+            self.folder / "parts" / f"{cell.id}.json",
+            json.dumps({"checksum": digest(body), **body}, indent=1).encode(),
+        )
+
+    def parts(self) -> dict[str, Part]:
+        """Every sound part by cell id. A damaged one is removed, noted in :attr:`notes`, and so done again."""
+        sound: dict[str, Part] = {}
+        for path in sorted((self.folder / "parts").glob("*.json")):
+            part = self._read_part(path)
+            if part is not None:
+                sound[path.stem] = part
+        return sound
+
+    def _read_part(self, path: Path) -> Part | None:
+        try:
+            document: Any = json.loads(path.read_bytes())
+            checksum = document.pop("checksum")
+            if checksum != digest(document):
+                raise ValueError("its checksum does not fit")
+            part = Part.model_validate(document["part"])
+            if part.cell.id != path.stem:
+                raise ValueError("it belongs to another cell")
+            for name, expected in document["files"].items():
+                if hashlib.sha256((self.folder / name).read_bytes()).hexdigest() != expected:
+                    raise ValueError(f"{name} was changed")
+            if part.cell.kind == "fit" and part.status == "ok" and not (self.artefact(part.cell)).is_dir():
+                raise ValueError("its saved pipeline is gone")
+        except FileNotFoundError as error:
+            self._discard(path, f"{error.filename} is gone")
+        except ValidationError as error:
+            self._discard(path, str(error).splitlines()[0])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._discard(path, str(error) or type(error).__name__)
+        else:
+            return part
+        return None
+
+    def _discard(self, path: Path, why: str) -> None:
+        self._notes.append(f"damaged part {path.name} removed, its cell will be done again: {why}")
+        path.unlink(missing_ok=True)
+
+    def stamp(self) -> str:
+        """Digest of all parts: derived files made under another stamp are out of date."""
+        sums = hashlib.sha256()
+        for path in sorted((self.folder / "parts").glob("*.json")):
+            sums.update(path.stem.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return sums.hexdigest()[:16]
+
+    # Tables, artefacts, derived files --------------------------------------------------------------------------
+
+    def _table_path(self, kind: str, cell_id: str) -> Path:
+        return self.folder / _TABLES[kind] / f"{cell_id}.parquet"
+
+    def items(self, cell_id: str) -> pd.DataFrame:
+        """Faces of a quality cell: id, subject, truth, predicted, detected, ``p_<label>``."""
+        return self._read_table("quality", cell_id)
+
+    def times(self, cell_id: str) -> pd.DataFrame:
+        """Frames of a latency cell, nanoseconds per stage."""
+        return self._read_table("latency", cell_id)
+
+    def _read_table(self, kind: str, cell_id: str) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self._table_path(kind, cell_id)
+        if not path.is_file():
+            raise RunError(f"cell {cell_id} has no {_TABLES[kind]}", expected=path, fix="run the suite again")
+        return pd.read_parquet(path)
+
+    def artefact(self, cell: Cell) -> Path:
+        """Folder of the saved pipeline that a cell makes or uses."""
+        return self.folder / "artefacts" / (cell.id if cell.kind == "fit" else str(cell.options["fit"]))
+
+    def save_artefact(self, cell: Cell, save: Callable[[Path], object]) -> Path:
+        """Let ``save`` write a pipeline's folder, which then appears whole."""
+        target = self.artefact(cell)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        save(temporary)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.replace(target)
+        return target
+
+    def read_json(self, name: str) -> Any:
+        """One of the frozen inputs: ``plan.json``, ``environment.json``.
+
+        Raises
+        ------
+        RunError
+            If it is missing or not JSON.
+        """
+        path = self.folder / name
+        try:
+            return json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read {path}", got=str(error), fix="start a new run with --new") from error
+
+    def summary(self) -> Summary:
+        """The stored summary.
+
+        Raises
+        ------
+        RunError
+            If it was not built yet or cannot be read.
+        """
+        path = self.folder / "summary.json"
+        try:
+            return Summary.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise RunError(f"{self.folder} has no summary", fix="run its suite again to finish it") from None
+        except ValidationError as error:
+            raise RunError(
+                f"cannot read {path}", got=str(error).splitlines()[0], fix="delete it and run the suite again"
+            ) from error
+
+
+def _stamp() -> str:
+    """The time in UTC to the millisecond, in a form that sorts as a name: ``20261120T101500.250Z``."""
+    now = time.time_ns() // 1_000_000
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 1000)) + f".{now % 1000:03d}Z"
+
+
+def utc_now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

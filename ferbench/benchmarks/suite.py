@@ -1,0 +1,234 @@
+"""Suites: what to measure (datasets, scenarios), on whom (pipelines) and at what cost (profiles).
+
+A suite is data, validated strictly: an unknown key, a component that does not exist or a protocol that would select
+on its own test split is an error before anything runs. :mod:`ferbench.benchmarks.suite_file` reads it from YAML.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ferbench.benchmarks.latency import parse_scenario
+from ferbench.errors import FerbenchError, UnknownNameError
+from ferbench.registry import entry, parse_spec
+
+__all__ = [
+    "DatasetEntry",
+    "PipelineEntry",
+    "PipelineOverride",
+    "Profile",
+    "Suite",
+    "parse_device",
+    "suite_json_schema",
+]
+
+_LATER_SCENARIOS = ("multi-stream", "fixed-rate")
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _component(group: str) -> Callable[[object], object]:
+    """Validator of a component spec: canonical text of a name that is registered."""
+
+    def check(value: object) -> object:
+        if isinstance(value, dict) and "grid" in value:
+            raise ValueError("tuning with 'grid:' is not available yet; write one pipeline for each setting")
+        if not isinstance(value, str):
+            return value
+        try:
+            spec = parse_spec(value)
+            entry(group, spec.name)
+        except FerbenchError as error:
+            raise ValueError(str(error)) from error
+        return str(spec)
+
+    return check
+
+
+DetectorSpec = Annotated[str, BeforeValidator(_component("detectors"))]
+FeatureSpec = Annotated[str, BeforeValidator(_component("features"))]
+ClassifierSpec = Annotated[str, BeforeValidator(_component("classifiers"))]
+RuntimeSpec = Annotated[str, BeforeValidator(_component("runtimes"))]
+DatasetSpec = Annotated[str, BeforeValidator(_component("datasets"))]
+Count = Annotated[int, Field(gt=0)]
+
+
+class DatasetEntry(_Strict):
+    """A dataset and the protocol under which it is used."""
+
+    name: DatasetSpec = Field(description="registered name, with parameters where needed: images(path=...)")
+    protocol: Literal["splits", "subject-kfold"] = Field(
+        default="splits", description="official splits, or folds that share no subject"
+    )
+    train: str = Field(default="train", description="split to learn from")
+    tune: str | None = Field(default=None, description="split on which settings may be chosen; never the test split")
+    test: str = Field(default="test", description="split that is scored")
+    folds: int | None = Field(default=None, ge=2, description="number of subject-independent folds")
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if self.protocol == "subject-kfold":
+            if self.folds is None:
+                raise ValueError("protocol subject-kfold needs 'folds'")
+            given = {"train", "tune", "test"} & self.model_fields_set
+            if given:
+                raise ValueError(f"protocol subject-kfold makes its own splits; remove {', '.join(sorted(given))}")
+            return self
+        if self.folds is not None:
+            raise ValueError("'folds' needs 'protocol: subject-kfold'")
+        if self.tune is not None and self.tune == self.test:
+            raise ValueError(
+                f"settings would be chosen on the test split {self.test!r}; tune on another split, or not at all"
+            )
+        if self.train == self.test or "all" in (self.train, self.test):
+            raise ValueError(
+                f"the test split {self.test!r} would overlap the training split {self.train!r}; "
+                "name two separate splits"
+            )
+        return self
+
+
+class PipelineOverride(_Strict):
+    """What a profile changes about one pipeline."""
+
+    detector: DetectorSpec | None = None
+    features: FeatureSpec | None = None
+    classifier: ClassifierSpec | None = None
+    limit: Count | None = Field(default=None, description="most training faces for this pipeline")
+    skip: bool = Field(default=False, description="leave the pipeline out under this profile")
+
+
+class PipelineEntry(_Strict):
+    """One pipeline, from its parts or from a preset; one row for each of its runtimes."""
+
+    id: str = Field(pattern=_ID, description="name of the row")
+    preset: str | None = Field(default=None, description="a preset's name, instead of detector and classifier")
+    detector: DetectorSpec | None = Field(default=None, description="whole-image where left out")
+    features: FeatureSpec | None = Field(default=None, description="left out for networks and baselines")
+    classifier: ClassifierSpec | None = None
+    runtimes: list[RuntimeSpec] = Field(default_factory=list, description="one row each, all from one fit")
+    limit: Count | None = Field(default=None, description="most training faces for this pipeline")
+    profiles: dict[str, PipelineOverride] = Field(default_factory=dict, description="changes under a profile")
+
+    @model_validator(mode="after")
+    def _has_a_classifier(self) -> Self:
+        if (self.preset is None) == (self.classifier is None):
+            raise ValueError("a pipeline needs either 'preset' or 'classifier'")
+        if self.preset is not None and (self.detector or self.features):
+            raise ValueError("a preset brings its own detector and features; remove them, or write out all parts")
+        if len(set(self.runtimes)) != len(self.runtimes):
+            raise ValueError("a runtime is named twice")
+        return self
+
+
+class Profile(_Strict):
+    """A budget: how much data, how many frames, how often."""
+
+    limit: Count | None = Field(default=None, description="most faces of any split")
+    train_limit: Count | None = Field(default=None, description="most training faces")
+    test_limit: Count | None = Field(default=None, description="most scored faces")
+    folds: int | None = Field(default=None, ge=2, description="folds, instead of the dataset's own number")
+    rounds: Count = Field(default=2, description="timing rounds, each in a new process")
+    warmup: Annotated[int, Field(ge=0)] = Field(default=20, description="frames before the clock counts")
+    min_frames: Count = Field(default=64, description="frames timed in a round, at least")
+    min_seconds: Annotated[float, Field(ge=0)] = Field(default=2.0, description="seconds timed in a round, at least")
+
+
+class Suite(_Strict):
+    """What to measure."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of the suite format")
+    name: str = Field(pattern=_ID)
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    datasets: list[DatasetEntry] = Field(min_length=1)
+    pipelines: list[PipelineEntry] = Field(min_length=1)
+    scenarios: list[str] = Field(default=["single-stream"], description="how to time; an empty list times nothing")
+    devices: list[str] = Field(default=["cpu(threads=1)"], min_length=1, description="cpu(threads=1|all) or gpu")
+    profiles: dict[str, Profile] = Field(default_factory=dict, description="the first one is the default")
+
+    @field_validator("scenarios")
+    @classmethod
+    def _can_be_timed(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name.split("(")[0] in _LATER_SCENARIOS:
+                raise ValueError(f"scenario {name!r} is not available yet; available: single-stream, offline(batch=N)")
+            try:
+                parse_scenario(name)
+            except FerbenchError as error:
+                raise ValueError(str(error)) from error
+        return names
+
+    @field_validator("devices")
+    @classmethod
+    def _are_devices(cls, names: list[str]) -> list[str]:
+        for name in names:
+            parse_device(name)
+        return names
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        for what, names in (
+            ("pipeline", [p.id for p in self.pipelines]),
+            ("dataset", [d.name for d in self.datasets]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two entries for {what} {twice[0]!r}")
+        for pipeline in self.pipelines:
+            unknown = sorted(set(pipeline.profiles) - set(self.profiles))
+            if unknown:
+                raise ValueError(
+                    f"pipeline {pipeline.id!r} names the profile {unknown[0]!r}; "
+                    f"the suite has {', '.join(self.profiles) or 'none'}"
+                )
+        return self
+
+    def profile(self, name: str | None) -> tuple[str | None, Profile]:
+        """A profile by name; without a name the first one, or the built-in budget where the suite has none.
+
+        Raises
+        ------
+        UnknownNameError
+            If the suite has no such profile.
+        """
+        if name is None:
+            name = next(iter(self.profiles), None)
+            return name, self.profiles[name] if name is not None else Profile()
+        if name not in self.profiles:
+            raise UnknownNameError(f"profile of suite {self.name}:", name, self.profiles)
+        return name, self.profiles[name]
+
+
+def parse_device(text: str) -> tuple[str, int]:
+    """Device name and thread count of ``cpu(threads=all)``.
+
+    Raises
+    ------
+    ValueError
+        If the text is no such thing; pydantic turns it into an error with its line.
+    """
+    try:
+        spec = parse_spec(text)
+    except FerbenchError as error:
+        raise ValueError(str(error)) from error
+    threads: Any = spec.params.get("threads", 1)
+    if spec.name not in ("cpu", "gpu") or set(spec.params) - {"threads"}:
+        raise ValueError(f"unknown device {text!r}; expected cpu(threads=1), cpu(threads=all) or gpu")
+    if threads == "all":
+        return spec.name, os.cpu_count() or 1
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"threads of {text!r} must be a number from 1 up, or all")
+    return spec.name, threads
+
+
+def suite_json_schema() -> dict[str, Any]:
+    """JSON Schema of suite files, for editors."""
+    return Suite.model_json_schema(by_alias=True)

@@ -1,0 +1,175 @@
+"""Reading suite files: YAML whose errors name the file, the line and the nearest right key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite
+from ferbench.errors import InvalidSuiteError, suggestion
+
+__all__ = ["bundled_suites", "find_suite", "parse_suite", "read_suite"]
+
+_LATER = {
+    "grid": "tuning with 'grid:' is not available yet; write one pipeline for each setting",
+    "corruptions": "robustness to corruptions is not available yet",
+    "metrics": "all metrics are always computed; remove the key",
+}
+_MODELS: dict[str, type[BaseModel]] = {
+    "datasets": DatasetEntry,
+    "pipelines": PipelineEntry,
+    "profiles": Profile,
+}
+
+
+def bundled_suites() -> dict[str, Path]:
+    """Suites that come with ferbench, by name: inside the installed package, or ``suites/`` of a source tree."""
+    package = Path(str(files("ferbench")))
+    folders = (package / "suites", package.parent / "suites")
+    return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite given by path or by the name of a bundled one.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If there is no such file; the nearest bundled names are suggested.
+    """
+    path, bundled = Path(name), bundled_suites()
+    if path.is_file():
+        return path
+    if name in bundled:
+        return bundled[name]
+    raise InvalidSuiteError(
+        f"no suite file {name!r}",
+        expected=f"a YAML file or one of {', '.join(bundled)}" if bundled else "a YAML file",
+        fix=suggestion(path.stem, bundled),
+    )
+
+
+def read_suite(path: str | Path) -> Suite:
+    """The suite in a YAML file.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If the file cannot be read or is not a valid suite; the message names file and line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSuiteError(f"cannot read the suite {path}", got=str(error)) from error
+    return parse_suite(text, source=str(path))
+
+
+def parse_suite(text: str, *, source: str = "suite") -> Suite:
+    """The suite in a YAML text; ``source`` is named in errors.
+
+    Examples
+    --------
+    >>> parse_suite("schema: 1\\nname: x\\ndatasets: [{name: fer2013}]\\npipelines: [{id: a, classifier: knn}]").name
+    'x'
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise InvalidSuiteError(
+                f"{source}: not a suite", expected="YAML with the keys schema, name, datasets, pipelines"
+            )
+        _refuse_duplicate_keys(root, source)
+        data = loader.construct_document(root)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        where = f"{source}, line {mark.line + 1}" if mark else source
+        raise InvalidSuiteError(f"{where}: not valid YAML", got=problem) from error
+    except (RecursionError, ValueError, TypeError) as error:
+        # construct_document raises ValueError for impossible dates and TypeError for keys such as lists.
+        raise InvalidSuiteError(f"{source}: not valid YAML", got=str(error)) from error
+    try:
+        return Suite.model_validate(data)
+    except ValidationError as error:
+        raise _located(error, root, source) from error
+
+
+def _located(error: ValidationError, root: yaml.MappingNode, source: str) -> InvalidSuiteError:
+    """The first problem as one line with its place; the others are counted."""
+    problems = error.errors(include_url=False)
+    # A misspelt key is unknown and its right spelling missing: the first says more.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    path = [p for p in problem["loc"] if isinstance(p, str | int)]
+    line, value = _locate(root, path)
+    where = f"{source}, line {line}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    key = str(path[-1]) if path else ""
+    if problem["type"] == "extra_forbidden":
+        if key in _LATER:
+            return InvalidSuiteError(f"{where}: {_LATER[key]}{more}")
+        known = _known_keys(path[:-1])
+        hint = suggestion(key, known) or f"known keys: {', '.join(known)}"
+        return InvalidSuiteError(f"{where}: unknown key {key!r}{more}", fix=hint)
+    if problem["type"] == "missing":
+        place = f" of {'.'.join(map(str, path[:-1]))}" if path[:-1] else ""
+        return InvalidSuiteError(f"{where}: the key {key!r}{place} is missing{more}")
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return InvalidSuiteError(f"{where}: {message}{more}")
+    return InvalidSuiteError(
+        f"{where}: {'.'.join(map(str, path))} has a wrong value{more}", got=value, expected=message
+    )
+
+
+def _known_keys(path: Sequence[str | int]) -> list[str]:
+    """Keys that the mapping at a path may have."""
+    model: type[BaseModel] = _MODELS.get(str(path[0]), Suite) if path else Suite
+    if model is PipelineEntry and "profiles" in path:
+        model = PipelineOverride
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _locate(node: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
+    """Line (from 1) and text of the value at a path, or of its nearest ancestor in the file."""
+    line = node.start_mark.line + 1
+    for step in path:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(step):
+                    line, child = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            child = node.value[step]
+            line = child.start_mark.line + 1
+        if child is None:
+            break
+        node = child
+    if isinstance(node, yaml.ScalarNode):
+        return line, repr(node.value)
+    return line, "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+
+
+def _refuse_duplicate_keys(root: yaml.Node, source: str) -> None:
+    """YAML lets the last of two equal keys win silently; here the second is an error."""
+    seen: set[int] = set()
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys: set[Any] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys and key.value != "<<":
+                    raise InvalidSuiteError(f"{source}, line {key.start_mark.line + 1}: the key {key.value!r} twice")
+                keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+                todo.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            todo.extend(node.value)

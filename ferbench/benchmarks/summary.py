@@ -1,0 +1,352 @@
+"""From parts and tables to the :class:`~ferbench.benchmarks.records.Summary` that reports are built from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.facts import DatasetFacts
+from ferbench.benchmarks.latency import summarise_latency
+from ferbench.benchmarks.metrics import class_scores, sufficient
+from ferbench.benchmarks.plan import Plan
+from ferbench.benchmarks.records import (
+    Cell,
+    CellError,
+    ClassScores,
+    Comparison,
+    DatasetSummary,
+    LatencySummary,
+    Part,
+    QualitySummary,
+    RowSummary,
+    Status,
+    Summary,
+)
+from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, tie_groups
+from ferbench.benchmarks.store import Run, utc_now, write_atomically
+from ferbench.benchmarks.suite import DatasetEntry
+from ferbench.labels import find_permuted_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["build_summary", "write_summary"]
+
+ALPHA = 0.05
+"""Family-wise error rate at which two rows count as different."""
+
+
+def write_summary(run: Run, plan: Plan, command: str) -> Summary:
+    """Build the summary and store it, with ``results.parquet`` beside it."""
+    summary = build_summary(run, plan, command)
+    content = json.dumps(summary.model_dump(mode="json"), indent=1).encode()
+    write_atomically(run.folder / "results.parquet", results_table(summary).to_parquet(index=False))
+    write_atomically(run.folder / "summary.json", content)
+    return summary
+
+
+def build_summary(run: Run, plan: Plan, command: str) -> Summary:
+    """Pool folds and rounds, score each row with intervals, compare rows on the same faces.
+
+    Parameters
+    ----------
+    run : Run
+        Its parts may be incomplete: rows of which nothing was done are left out.
+    plan : Plan
+    command : str
+        What a user types to do it again.
+    """
+    parts = run.parts()
+    mine = [cell for cell in plan.cells if cell.id in parts]
+    datasets, rows, comparisons = [], [], []
+    for entry in plan.suite.datasets:
+        cells = [cell for cell in mine if cell.dataset == entry.name]
+        here = _rows_of(run, plan, parts, cells)
+        pairs = _compare(entry.name, here, plan.suite.seed)
+        groups = _ties(here, pairs)
+        rows += [row.summary(groups.get(row.name, 1)) for row in here]
+        comparisons += pairs
+        datasets.append(_dataset_summary(plan, entry, plan.facts[entry.name], here))
+    statuses = Counter(parts[cell.id].status for cell in mine)
+    return Summary(
+        run_id=run.id,
+        suite=plan.suite.name,
+        profile=plan.profile_name,
+        description=plan.suite.description,
+        created=utc_now(),
+        command=command,
+        ferbench_version=version("ferbench"),
+        seed=plan.suite.seed,
+        environment=run.read_json("environment.json"),
+        datasets=datasets,
+        rows=rows,
+        comparisons=comparisons,
+        n_cells=len(plan.cells),
+        n_failed=statuses["failed"],
+        n_skipped=statuses["skipped"],
+    )
+
+
+@dataclass
+class _Row:
+    """A row while it is being put together."""
+
+    name: str
+    cell: Cell
+    family: Any
+    status: Status
+    error: CellError | None
+    items: pd.DataFrame | None
+    labels: list[str]
+    bypassed: bool
+    latency: list[LatencySummary]
+    fit: list[Part]
+    agreement: dict[str, Any] | None
+    seed: int
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: which faces are right, end to end."""
+        if self.items is None:
+            return np.zeros(0, bool)
+        return np.asarray(self.items["predicted"] == self.items["truth"], dtype=bool)
+
+    def summary(self, tie_group: int) -> RowSummary:
+        fitted = [part.metrics for part in self.fit if part.status == "ok"]
+        return RowSummary(
+            row=self.name,
+            pipeline=self.cell.pipeline,
+            family=self.family,
+            dataset=self.cell.dataset,
+            status=self.status,
+            error=self.error,
+            quality=None if self.items is None else _quality(self, tie_group),
+            latency=self.latency,
+            fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
+            n_train=round(float(np.mean([m["n_train"] for m in fitted]))) if fitted else None,
+            agreement=self.agreement,
+        )
+
+
+def _rows_of(run: Run, plan: Plan, parts: Mapping[str, Part], cells: Sequence[Cell]) -> list[_Row]:
+    quality: dict[str, list[Cell]] = defaultdict(list)
+    timed: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.kind != "fit":
+            (quality if cell.kind == "quality" else timed)[cell.row].append(cell)
+    return [_row(run, plan, parts, scored, timed[name]) for name, scored in quality.items()]
+
+
+def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell], timed: Sequence[Cell]) -> _Row:
+    import pandas as pd
+
+    first = scored[0]
+    outcomes = [parts[cell.id] for cell in scored]
+    planned = [cell for cell in plan.cells if cell.kind == "quality" and (cell.row, cell.dataset) == _key(first)]
+    bad = [part for part in outcomes if part.status != "ok"]
+    status: Status = "ok"
+    error = None
+    if bad:
+        status, error = bad[0].status, bad[0].error
+    elif len(outcomes) < len(planned):
+        missing = len(planned) - len(outcomes)
+        status = "skipped"
+        error = CellError(type="Incomplete", message=f"{missing} of {len(planned)} folds are not done yet")
+    items = None if status != "ok" else pd.concat([run.items(c.id) for c in scored], ignore_index=True)
+    agreements = [part.metrics["agreement"] for part in outcomes if "agreement" in part.metrics]
+    failed_rounds = [parts[cell.id] for cell in timed if parts[cell.id].status != "ok"]
+    if status == "ok" and failed_rounds:
+        # Its quality stands; the row says what timing it could not give.
+        error = failed_rounds[0].error
+    return _Row(
+        name=first.row,
+        cell=first,
+        family=plan.families[first.row],
+        status=status,
+        error=error,
+        items=items,
+        labels=plan.facts[first.dataset].labels,
+        bypassed=all(part.metrics.get("detector_bypassed", False) for part in outcomes),
+        latency=_latency(run, parts, timed),
+        fit=[parts[fit] for cell in scored if (fit := str(cell.options["fit"])) in parts],
+        agreement=_pool_agreement(agreements),
+        seed=plan.suite.seed,
+    )
+
+
+def _key(cell: Cell) -> tuple[str, str]:
+    return cell.row, cell.dataset
+
+
+def _pool_agreement(folds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """One statement for all folds: the worst difference, all flips."""
+    if not folds:
+        return None
+    return {
+        **folds[0],
+        "max_abs_difference": max(fold["max_abs_difference"] for fold in folds),
+        "flips": sum(fold["flips"] for fold in folds),
+        "n": sum(fold["n"] for fold in folds),
+    }
+
+
+def _latency(run: Run, parts: Mapping[str, Part], timed: Sequence[Cell]) -> list[LatencySummary]:
+    settings: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
+    for cell in timed:
+        if parts[cell.id].status == "ok":
+            settings[cell.scenario, cell.device, cell.threads].append(cell)
+    return [
+        summarise_latency([(parts[c.id].metrics, run.times(c.id)) for c in sorted(rounds, key=lambda c: c.round or 0)])
+        for rounds in settings.values()
+    ]
+
+
+def _quality(row: _Row, tie_group: int) -> QualitySummary:
+    items = row.items
+    if items is None:
+        raise ValueError("a row without faces has no quality")
+    position = {label: i for i, label in enumerate(row.labels)}
+    truth = np.asarray(items["truth"].map(position), dtype=np.int64)
+    predicted = np.asarray(items["predicted"].map(position).fillna(-1), dtype=np.int64)
+    probabilities = items[[f"p_{label}" for label in row.labels]].to_numpy(dtype=np.float64)
+    over = "faces" if items["subject"].isna().any() else "subjects"
+    groups = np.unique(items["id" if over == "faces" else "subject"].astype(str), return_inverse=True)[1]
+    sums = sufficient(truth, predicted, probabilities, groups.astype(np.int64))
+    estimates = bootstrap(sums, seed=row.seed)
+    confusion = sums.confusion.sum(axis=0).astype(np.int64)
+    scores = class_scores(confusion)
+    permuted = find_permuted_labels(confusion[:, :-1], row.labels)
+    return QualitySummary(
+        n=len(items),
+        n_detected=int(items["detected"].sum()),
+        detector_bypassed=row.bypassed,
+        detected=estimates["detected"],
+        end_to_end=estimates["end_to_end"],
+        per_class={
+            label: ClassScores(precision=p, recall=r, f1=f1, support=support)
+            for label, (p, r, f1, support) in zip(row.labels, scores, strict=True)
+        },
+        labels=row.labels,
+        confusion=confusion.tolist(),
+        tie_group=tie_group,
+        interval_over=over,
+        permuted_labels=None if permuted is None else str(permuted),
+    )
+
+
+def _compare(dataset: str, rows: Sequence[_Row], seed: int) -> list[Comparison]:
+    """Exact McNemar of every pair of rows that were scored on the same faces, corrected by Holm."""
+    scored = [row for row in rows if row.items is not None]
+    pairs = [(a, b) for a, b in combinations(scored, 2) if _same_faces(a, b)]
+    p_values = [mcnemar(a.right, b.right) for a, b in pairs]
+    result = []
+    for (a, b), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
+        difference = float(a.right.mean() - b.right.mean())
+        verdict = "tie" if corrected >= ALPHA else "better" if difference > 0 else "worse"
+        result.append(
+            Comparison.model_validate(
+                {
+                    "dataset": dataset, "a": a.name, "b": b.name, "difference": difference, "p": p,
+                    "p_holm": corrected, "verdict": verdict,
+                }
+            )
+        )  # fmt: skip
+    return result
+
+
+def _same_faces(a: _Row, b: _Row) -> bool:
+    return a.items is not None and b.items is not None and a.items["id"].equals(b.items["id"])
+
+
+def _ties(rows: Sequence[_Row], pairs: Sequence[Comparison]) -> dict[str, int]:
+    scored = sorted((row for row in rows if row.items is not None), key=lambda row: -float(row.right.mean()))
+    different = {frozenset((pair.a, pair.b)) for pair in pairs if pair.verdict != "tie"}
+    return tie_groups([row.name for row in scored], different)
+
+
+def _dataset_summary(plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows: Sequence[_Row]) -> DatasetSummary:
+    scored = next((row.items for row in rows if row.items is not None), None)
+    split = facts.splits["all" if entry.protocol == "subject-kfold" else entry.test]
+    counts = split.class_counts if scored is None else Counter(scored["truth"].tolist())
+    subjects = split.n_subjects
+    if scored is not None and not scored["subject"].isna().any():
+        subjects = int(scored["subject"].nunique())
+    n_train = None if entry.protocol == "subject-kfold" else facts.splits[entry.train].n
+    if n_train is not None:
+        n_train = min([n_train, *(n for n in (plan.profile.limit, plan.profile.train_limit) if n is not None)])
+    return DatasetSummary(
+        spec=facts.spec,
+        title=facts.title,
+        kind=facts.kind,
+        is_synthetic=facts.is_synthetic,
+        revision=facts.revision,
+        licence=facts.licence,
+        protocol=_protocol(plan, entry, facts),
+        n_train=n_train,
+        n_eval=split.n if scored is None else len(scored),
+        n_subjects=subjects,
+        labels=facts.labels,
+        class_counts={label: int(counts.get(label, 0)) for label in facts.labels},
+    )
+
+
+def _protocol(plan: Plan, entry: DatasetEntry, facts: DatasetFacts) -> str:
+    budget = plan.profile
+    if entry.protocol == "subject-kfold":
+        n_folds = budget.folds or entry.folds
+        sentences = [
+            f"{n_folds} subject-independent folds: no person is in training and test, and every face is scored once."
+        ]
+    else:
+        sentences = [f"Trained on the split {entry.train!r}, scored on {entry.test!r}."]
+        if entry.tune is not None:
+            sentences.append(f"Settings may be chosen on {entry.tune!r} only.")
+    cut = {k: v for k, v in budget.model_dump().items() if k in ("limit", "train_limit", "test_limit") and v}
+    if cut:
+        said = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in cut.items())
+        sentences.append(f"Subsets with each class in its proportion ({said} faces).")
+    if facts.kind == "crops":
+        sentences.append("The images are face crops: the detector is bypassed.")
+    else:
+        sentences.append(
+            "Photographs: training takes the largest face that the detector finds, a missed face is counted wrong."
+        )
+    return " ".join(sentences)
+
+
+def results_table(summary: Summary) -> pd.DataFrame:
+    """One line per row of the leaderboard, flat: what spreadsheets want."""
+    import pandas as pd
+
+    lines = []
+    for row in summary.rows:
+        line: dict[str, Any] = {
+            "row": row.row,
+            "pipeline": row.pipeline.id,
+            "family": row.family,
+            "dataset": row.dataset,
+            "status": row.status,
+            "error": None if row.error is None else f"{row.error.type}: {row.error.message}",
+            "n_train": row.n_train,
+            "fit_seconds": row.fit_seconds,
+        }
+        if row.quality is not None:
+            line |= {"n": row.quality.n, "n_detected": row.quality.n_detected, "tie_group": row.quality.tie_group}
+            for part, metrics in (("detected", row.quality.detected), ("end_to_end", row.quality.end_to_end)):
+                for name, estimate in metrics.items():
+                    line |= {f"{part}_{name}": estimate.value}
+                    line |= {f"{part}_{name}_low": estimate.low, f"{part}_{name}_high": estimate.high}
+        for timing in row.latency:
+            total = timing.stages["total"]
+            prefix = f"{timing.scenario}_{timing.device}_{timing.threads}t"
+            line |= {f"{prefix}_p50_ms": total.p50, f"{prefix}_p90_ms": total.p90, f"{prefix}_n": total.n}
+        lines.append(line)
+    return pd.DataFrame(lines)

@@ -1,0 +1,222 @@
+"""What a cell sees of a dataset: a limited split, its folds, and the one crop per image that is classified.
+
+Detection, cropping and stateless features are computed once per (dataset revision, split, component spec) and shared
+through :mod:`ferbench.benchmarks.cache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.cache import cached_array, code_digest
+from ferbench.benchmarks.records import Cell
+from ferbench.errors import DataError, RunError
+from ferbench.faces import Faces, Image
+from ferbench.samples import Samples
+
+if TYPE_CHECKING:
+    from ferbench.pipelines import Pipeline
+
+__all__ = ["View", "best_overlap_per_image", "fold_index", "limit_samples", "load_view"]
+
+_CHUNK = 16  # photos in memory at once
+MIN_OVERLAP = 0.3
+"""A detection that covers less of the true box (intersection over union) is a false alarm, not this face found."""
+
+
+def limit_samples(samples: Samples, limit: int | None, seed: int) -> Samples:
+    """At most ``limit`` samples, drawn with each class in its proportion, in their order; all where None."""
+    if limit is None or limit >= len(samples):
+        return samples
+    generator = np.random.default_rng(seed)
+    classes, counts = np.unique(samples.labels, return_counts=True)
+    exact = limit * counts / counts.sum()
+    quota = np.floor(exact).astype(int)
+    # Largest remainders take what rounding down left over.
+    quota[np.argsort(quota - exact, kind="stable")[: limit - quota.sum()]] += 1
+    chosen = [
+        generator.choice(np.flatnonzero(samples.labels == name), size=int(n), replace=False)
+        for name, n in zip(classes, quota, strict=True)
+    ]
+    return samples.subset(np.sort(np.concatenate(chosen)))
+
+
+@lru_cache(maxsize=4)
+def load_view(dataset: str, revision: str, split: str, limit: int | None, seed: int) -> Samples:
+    """A split of a dataset, limited; kept for the next cell of this process.
+
+    Raises
+    ------
+    RunError
+        If the dataset is no longer the one that was planned with.
+    """
+    from ferbench.datasets import load_dataset
+
+    samples = load_dataset(dataset, split)
+    if not isinstance(samples, Samples):
+        raise DataError(f"{dataset} gave no samples", got=type(samples).__name__)
+    if samples.revision != revision:
+        raise RunError(
+            f"{dataset} changed while the run was going on", got=samples.revision, expected=revision, fix="run it again"
+        )
+    return limit_samples(samples, limit, seed)
+
+
+@lru_cache(maxsize=4)
+def _folds(
+    dataset: str, revision: str, limit: int | None, seed: int, n_folds: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    from ferbench.datasets import subject_folds
+
+    folds: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = subject_folds(
+        load_view(dataset, revision, "all", limit, seed), n_folds, seed
+    )
+    return folds
+
+
+def fold_index(cell: Cell) -> npt.NDArray[np.int64] | None:
+    """Positions of a cell's samples in its view: the training part for a fit, the held-out part otherwise."""
+    if cell.fold is None or cell.n_folds is None:
+        return None
+    train, test = _folds(cell.dataset, cell.revision, cell.limit, cell.seed, cell.n_folds)[cell.fold]
+    return train if cell.kind == "fit" else test
+
+
+def best_overlap_per_image(faces: Faces, boxes: npt.NDArray[np.float32]) -> Faces:
+    """At most one face an image: the one that overlaps the true box best, if by :data:`MIN_OVERLAP` at least.
+
+    Parameters
+    ----------
+    faces : Faces
+    boxes : (n_images, 4) float32
+        True boxes, xyxy in pixels.
+    """
+    true = boxes[faces.image_index]
+    low = np.maximum(faces.xyxy[:, :2], true[:, :2])
+    high = np.minimum(faces.xyxy[:, 2:], true[:, 2:])
+    common = np.prod(np.clip(high - low, 0, None), axis=1)
+    area = np.prod(faces.xyxy[:, 2:] - faces.xyxy[:, :2], axis=1) + np.prod(true[:, 2:] - true[:, :2], axis=1)
+    overlap = common / np.maximum(area - common, np.finfo(np.float32).tiny)
+    order = np.lexsort((-overlap, faces.image_index))
+    _, first = np.unique(faces.image_index[order], return_index=True)
+    best = np.sort(order[first])
+    return faces[best[overlap[best] >= MIN_OVERLAP]]
+
+
+@dataclass(frozen=True)
+class View:
+    """The faces of a cell: samples, and the crop of each whose face was found.
+
+    Parameters
+    ----------
+    cell : Cell
+        A fit or quality cell.
+    pipeline : Pipeline
+        Made or loaded; its detector, crop and feature steps are used.
+    """
+
+    cell: Cell
+    pipeline: Pipeline
+
+    @property
+    def samples(self) -> Samples:
+        """The whole view; :attr:`rows` says which of it belongs to the cell's fold."""
+        return load_view(self.cell.dataset, self.cell.revision, self._split, self.cell.limit, self.cell.seed)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """(n,) int64: positions in :attr:`samples` of the cell's own samples."""
+        index = fold_index(self.cell)
+        return np.arange(len(self.samples)) if index is None else index
+
+    @property
+    def detector_is_bypassed(self) -> bool:
+        """True where the dataset's images are crops already."""
+        return self.samples.kind == "crops"
+
+    def faces(self) -> Faces | None:
+        """At most one detected face per image of the view; None where the detector is bypassed.
+
+        A fit takes the largest. Scoring takes the one that overlaps the true box best where true boxes are known, the
+        largest otherwise. A true box never stands in for a face that was not found.
+        """
+        if self.detector_is_bypassed:
+            return None
+        found = _as_faces(cached_array({"what": "detections", **self._detector_key}, self._detect), len(self.samples))
+        boxes = self.samples.boxes
+        if self._selection == "largest" or boxes is None:
+            return found.largest_per_image()
+        return best_overlap_per_image(found, boxes)
+
+    def crops(self) -> npt.NDArray[np.uint8]:
+        """(M, s, s) uint8 gray, one for each found face of the view, in the order of :meth:`faces`."""
+        faces = self.faces()
+        if faces is None:
+            return np.asarray(self.samples.images)
+        return cached_array({"what": "crops", **self._crop_key}, lambda: self._crop(faces))
+
+    def features(self) -> npt.NDArray[np.float32]:
+        """(M, D) float32 of a pipeline with stateless features, in the order of :meth:`crops`."""
+        spec = self.cell.pipeline.features or ""
+        key = {"what": "features", "features": spec, "code": code_digest("features", spec), **self._crop_key}
+        return cached_array(key, lambda: self.pipeline.features_of(self.crops()))
+
+    @property
+    def _split(self) -> str:
+        return self.cell.train_split if self.cell.kind == "fit" else self.cell.eval_split
+
+    @property
+    def _selection(self) -> Literal["largest", "overlap"]:
+        return "largest" if self.cell.kind == "fit" else "overlap"
+
+    @property
+    def _view_key(self) -> dict[str, Any]:
+        cell = self.cell
+        # The dataset's spec belongs to the key: label filters change what a split holds, not the content digest.
+        key = {"dataset": cell.dataset, "revision": cell.revision, "split": self._split, "limit": cell.limit}
+        return key | {"seed": cell.seed if cell.limit is not None else None}
+
+    @property
+    def _detector_key(self) -> dict[str, Any]:
+        spec = self.cell.pipeline.detector
+        return {**self._view_key, "detector": spec, "detector_code": code_digest("detectors", spec)}
+
+    @property
+    def _crop_key(self) -> dict[str, Any]:
+        if self.detector_is_bypassed:
+            return {**self._view_key, "size": self.pipeline.input_size}
+        return {**self._detector_key, "selection": self._selection, "size": self.pipeline.input_size}
+
+    def _chunks(self) -> Iterator[tuple[int, list[Image]]]:
+        images = self.samples.images
+        for start in range(0, len(images), _CHUNK):
+            yield start, [images[i] for i in range(start, min(start + _CHUNK, len(images)))]
+
+    def _detect(self) -> npt.NDArray[np.float64]:
+        found = []
+        for start, images in self._chunks():
+            faces = self.pipeline.detect(images)
+            found.append(np.column_stack([faces.image_index + start, faces.xyxy, faces.score]).astype(np.float64))
+        return np.concatenate(found) if found else np.zeros((0, 6))
+
+    def _crop(self, faces: Faces) -> npt.NDArray[np.uint8]:
+        size = self.pipeline.input_size
+        crops = [np.zeros((0, size, size), np.uint8)]
+        for start, images in self._chunks():
+            mine = (faces.image_index >= start) & (faces.image_index < start + len(images))
+            part = Faces(faces.xyxy[mine], faces.score[mine], faces.image_index[mine] - start, len(images))
+            crops.append(self.pipeline.crop(images, part))
+        return np.concatenate(crops)
+
+
+def _as_faces(table: npt.NDArray[np.float64], n_images: int) -> Faces:
+    """Detections as stored: image, four box edges, score."""
+    return Faces(
+        table[:, 1:5].astype(np.float32), table[:, 5].astype(np.float32), table[:, 0].astype(np.int64), n_images
+    )

@@ -1,0 +1,118 @@
+"""Run a suite: fit its pipelines, score them, time them, and write the report.
+
+What is done stays done: the same command goes on where it was stopped, and answers at once when all is done.
+
+  ferbench run quick                                  the suite that needs no download
+  ferbench run suites/fer2013.yaml --plan             what would be done, and how long it takes
+  ferbench run suites/fer2013.yaml --profile full --jobs 4
+  ferbench run suites/ckplus.yaml --scheduler tcp://host:8786
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferbench.errors import ParameterError
+
+if TYPE_CHECKING:
+    from ferbench.benchmarks.records import RowSummary, Summary
+
+__all__ = ["configure", "leaderboard", "main"]
+
+WIDTH = 80
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("suite", metavar="SUITE", help="a suite file, or the name of one that comes with ferbench")
+    parser.add_argument("--profile", metavar="NAME", help="budget, such as quick or full (default: the suite's first)")
+    parser.add_argument("--plan", action="store_true", help="print what would be done and stop")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes for fits and scoring (default: all cores)")
+    parser.add_argument("--scheduler", metavar="URL", help="dask scheduler whose workers fit and score")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (default: runs)")
+    parser.add_argument("--new", action="store_true", help="start a new run instead of going on with the last one")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do these rows only")
+    parser.add_argument("--no-latency", action="store_true", help="score, but time nothing")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the suite; 0 even where single cells failed: they are rows of the report."""
+    from ferbench.benchmarks.suite_file import find_suite, read_suite
+
+    jobs = args.jobs if args.jobs is not None else (os.cpu_count() or 1)
+    if jobs < 1:
+        raise ParameterError("--jobs must be 1 or more", got=jobs)
+    path = find_suite(args.suite)
+    suite = read_suite(path)
+
+    from ferbench.benchmarks.estimate import describe_plan
+    from ferbench.benchmarks.runner import RunOptions, make_plan, open_run, run_plan
+    from ferbench.benchmarks.store import Run
+
+    plan = make_plan(suite, args.profile)
+    options = RunOptions(args.runs, jobs, args.scheduler, args.new, tuple(args.only), not args.no_latency)
+    if args.plan:
+        found = None if args.new else Run.find(args.runs, plan.digest)
+        done = {i for i, part in found.parts().items() if part.status == "ok"} if found else set()
+        print(describe_plan(plan, plan.only(options.only, latency=options.latency), done, jobs))
+        return 0
+    plan.only(options.only)  # a wrong row name is said before a folder is made
+    run = open_run(plan, options, path.read_text(encoding="utf-8"))
+    command = shlex.join(["ferbench", "run", args.suite, *(["--profile", args.profile] if args.profile else [])])
+    try:
+        outcome = run_plan(plan, run, options, command)
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is done is kept in {run.folder}; go on with: {command}", file=sys.stderr)
+        raise
+    report = _report(outcome.run.folder, is_new=outcome.n_done > 0)
+    print(leaderboard(outcome.summary))
+    if outcome.n_done == 0:
+        print("everything was done already; --new measures again")
+    print(f"run     {outcome.run.folder}\nreport  {report}")
+    return 0
+
+
+def _report(folder: Path, *, is_new: bool) -> Path:
+    """The report's page, built unless it is newer than the summary."""
+    page = folder / "report" / "index.html"
+    is_old = not page.is_file() or page.stat().st_mtime < (folder / "summary.json").stat().st_mtime
+    if is_new or is_old:
+        from ferbench.reports import build_report
+
+        page = build_report(folder)[0]
+    return page
+
+
+def leaderboard(summary: Summary) -> str:
+    """The rows of a summary as text of 80 columns: best first within each dataset, ties marked."""
+    lines = []
+    for dataset in summary.datasets:
+        rows = [row for row in summary.rows if row.dataset == dataset.spec]
+        rows.sort(key=lambda row: -_accuracy(row))
+        label = "synthetic faces" if dataset.is_synthetic else dataset.title
+        lines += ["", f"{dataset.spec}: {label}, {dataset.n_eval:,} faces scored"[:WIDTH]]
+        lines.append(f"{'tie':>3}  {'pipeline':<34} {'accuracy':>8} {'95 %':>13} {'missed':>6} {'ms':>8}")
+        lines += [_line(row) for row in rows]
+        lines.append("accuracy: end to end, missed faces wrong; same tie number: no difference shown")
+    return "\n".join(lines)
+
+
+def _line(row: RowSummary) -> str:
+    name = row.row if len(row.row) <= 34 else row.row[:33] + "…"
+    if row.quality is None:
+        reason = f"{row.status}: {row.error.message if row.error else ''}"
+        return f"{'-':>3}  {name:<34} {reason}"[:WIDTH]
+    accuracy = row.quality.end_to_end["accuracy"]
+    interval = "-" if accuracy.low is None or accuracy.high is None else f"{accuracy.low:.1%} {accuracy.high:.1%}"
+    missed = "-" if row.quality.detector_bypassed else str(row.quality.n - row.quality.n_detected)
+    ms = f"{row.latency[0].stages['total'].p50:.2f}" if row.latency else "-"
+    return f"{row.quality.tie_group:>3}  {name:<34} {accuracy.value:>8.1%} {interval:>13} {missed:>6} {ms:>8}"
+
+
+def _accuracy(row: RowSummary) -> float:
+    return row.quality.end_to_end["accuracy"].value if row.quality is not None else -1.0

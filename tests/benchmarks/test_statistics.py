@@ -1,0 +1,100 @@
+"""Intervals, tests and corrections against known answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferbench.benchmarks.metrics import sufficient
+from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, resample_weights, tie_groups
+
+
+def of_accuracy(right: np.ndarray, groups: np.ndarray | None = None):
+    """Sums of a two-class problem in which class 0 is true and ``right`` says where it is predicted."""
+    n = len(right)
+    probabilities = np.where(right[:, None], [0.8, 0.2], [0.3, 0.7])
+    return sufficient(
+        np.zeros(n, int), np.where(right, 0, 1), probabilities, np.arange(n) if groups is None else groups
+    )
+
+
+def test_interval_of_an_accuracy_is_the_binomial_one() -> None:
+    right = np.arange(3589) < 0.70 * 3589
+    estimate = bootstrap(of_accuracy(right), seed=1)["end_to_end"]["accuracy"]
+    half = 1.96 * (0.7 * 0.3 / 3589) ** 0.5  # 1.5 points
+    assert estimate.value == pytest.approx(0.7, abs=1e-3)
+    assert (estimate.low, estimate.high) == pytest.approx((0.7 - half, 0.7 + half), abs=0.002)
+
+
+def test_resampling_subjects_widens_the_interval_where_their_faces_agree() -> None:
+    subjects = np.repeat(np.arange(40), 25)
+    right = subjects % 10 < 7
+    over_faces = bootstrap(of_accuracy(right), seed=1)["end_to_end"]["accuracy"]
+    over_subjects = bootstrap(of_accuracy(right, subjects), seed=1)["end_to_end"]["accuracy"]
+    # Twenty-five equal faces carry the information of one: the interval is five times as wide.
+    ratio = (over_subjects.high - over_subjects.low) / (over_faces.high - over_faces.low)
+    assert 4 < ratio < 6
+
+
+def test_a_single_subject_gives_no_interval() -> None:
+    estimate = bootstrap(of_accuracy(np.array([True, False]), np.zeros(2, int)), seed=0)["end_to_end"]["accuracy"]
+    assert (estimate.value, estimate.low, estimate.high) == (0.5, None, None)
+
+
+def test_the_seed_decides_the_interval() -> None:
+    sums = of_accuracy(np.arange(200) % 3 > 0)
+    assert bootstrap(sums, seed=5) == bootstrap(sums, seed=5)
+    assert bootstrap(sums, seed=5) != bootstrap(sums, seed=6)
+
+
+def test_draws_do_not_depend_on_the_size_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = np.concatenate(list(resample_weights(50, 30, 9)))
+    monkeypatch.setattr("ferbench.benchmarks.statistics._CHUNK_VALUES", 170)
+    chunked = np.concatenate(list(resample_weights(50, 30, 9)))
+    np.testing.assert_array_equal(whole, chunked)
+    assert (whole.sum(axis=1) == 50).all()
+
+
+@pytest.mark.parametrize(("only_a", "only_b", "p"), [(46, 41, 0.67), (121, 59, 4.434e-06), (5, 0, 0.0625), (0, 0, 1.0)])
+def test_exact_mcnemar(only_a: int, only_b: int, p: float) -> None:
+    a = np.array([True] * only_a + [False] * only_b + [True] * 20)
+    b = np.array([False] * only_a + [True] * only_b + [True] * 20)
+    assert mcnemar(a, b) == pytest.approx(p, rel=0.01)
+    assert mcnemar(b, a) == pytest.approx(mcnemar(a, b))
+
+
+def test_holm_of_a_worked_example() -> None:
+    # Holm (1979): 0.01·4, 0.02·3 (0.06), 0.03·2 (0.06), 0.04·1, made monotone.
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_holm_corrects_upwards_and_keeps_the_order(p_values: list[float]) -> None:
+    corrected = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, corrected, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(np.array(corrected)[order]) >= 0).all()
+
+
+def test_rows_tie_with_the_best_of_their_group() -> None:
+    different = {frozenset("ac"), frozenset("ad"), frozenset("bd")}
+    assert tie_groups("abcd", different) == {"a": 1, "b": 1, "c": 2, "d": 2}
+    assert tie_groups("abc", set()) == {"a": 1, "b": 1, "c": 1}
+
+
+@given(
+    st.integers(0, 8).flatmap(
+        lambda n: st.tuples(st.just(n), st.sets(st.frozensets(st.integers(0, max(n, 1)), min_size=2, max_size=2)))
+    )
+)
+def test_tie_groups_count_up_from_one_and_never_join_what_differs_from_the_best(case) -> None:
+    n, different = case
+    names = [str(i) for i in range(n)]
+    groups = tie_groups(names, {frozenset(map(str, pair)) for pair in different})
+    numbers = [groups[name] for name in names]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, max(numbers, default=0) + 1))
+    for name in names:
+        best = next(other for other in names if groups[other] == groups[name])
+        assert name == best or frozenset((int(name), int(best))) not in different

@@ -1,0 +1,170 @@
+"""The store: whole files or none, damage found, one writer at a time."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferbench.benchmarks.records import Cell, CellError, Part, PipelineSpec
+from ferbench.benchmarks.store import Run, write_atomically
+from ferbench.errors import RunError
+
+
+def a_part(number: int = 0, kind: str = "quality", status: str = "ok", **extra) -> Part:
+    cell = Cell(
+        kind=kind,
+        row=f"row-{number}",
+        pipeline=PipelineSpec(classifier="majority"),
+        dataset="synthetic",
+        revision="abc",
+        train_split="train",
+        eval_split="test",
+        seed=number,
+        options={} if kind == "fit" else {"fit": "f"},
+    )
+    return Part(cell=cell, status=status, started="2026-11-20T00:00:00Z", seconds=1.5, metrics={"n": number}, **extra)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "runs", "small", "0123abcd", {"plan.json": b"{}"})
+
+
+ITEMS = pd.DataFrame({"id": ["a", "b"], "truth": ["happy", "sad"], "p_happy": [0.25, 1.0]})
+
+
+def test_a_part_comes_back_with_its_table(run: Run) -> None:
+    part = a_part()
+    run.write_part(part, ITEMS)
+    assert Run.open(run.folder).parts() == {part.cell.id: part}
+    pd.testing.assert_frame_equal(run.items(part.cell.id), ITEMS)
+
+
+def test_a_failure_is_a_part_and_a_text_that_goes_away_with_success(run: Run) -> None:
+    failed = a_part(status="failed", error=CellError(type="ValueError", message="singular"))
+    run.write_part(failed)
+    text = run.folder / "failures" / f"{failed.cell.id}.txt"
+    assert "ValueError: singular" in text.read_text()
+    run.write_part(a_part())
+    assert not text.exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_damage_to_a_part_or_its_table_is_found(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    run = Run(tmp_path_factory.mktemp("run"))
+    good, bad = a_part(1), a_part(2)
+    run.write_part(good, ITEMS)
+    run.write_part(bad, ITEMS)
+    victim = run.folder / data.draw(st.sampled_from([f"parts/{bad.cell.id}.json", f"items/{bad.cell.id}.parquet"]))
+    content = bytearray(victim.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] ^= data.draw(st.integers(1, 255))
+    victim.write_bytes(content)
+    try:
+        # Blanks between JSON tokens carry nothing: a part that still says the same is not damaged.
+        harmless = victim.suffix == ".json" and json.loads(content) == json.loads(_as_stored(run, bad))
+    except ValueError:
+        harmless = False
+    assert run.parts() == ({good.cell.id: good} if not harmless else {good.cell.id: good, bad.cell.id: bad})
+    assert bool(run.notes) is not harmless
+
+
+def _as_stored(run: Run, part: Part) -> bytes:
+    copy = Run(run.folder.with_name(run.folder.name + "-copy"))
+    copy.write_part(part, ITEMS)
+    return (copy.folder / "parts" / f"{part.cell.id}.json").read_bytes()
+
+
+def test_a_part_under_another_cells_name_is_damage(run: Run) -> None:
+    one, other = a_part(1), a_part(2)
+    run.write_part(one)
+    path = run.folder / "parts" / f"{one.cell.id}.json"
+    path.rename(path.with_name(f"{other.cell.id}.json"))
+    assert run.parts() == {}
+    assert "belongs to another cell" in run.notes[0]
+
+
+def test_a_fit_without_its_saved_pipeline_is_done_again(run: Run) -> None:
+    part = a_part(kind="fit")
+    run.save_artefact(part.cell, lambda folder: (folder.mkdir(), (folder / "pipeline.json").write_text("{}")))
+    run.write_part(part)
+    assert part.cell.id in run.parts()
+    for file in run.artefact(part.cell).iterdir():
+        file.unlink()
+    run.artefact(part.cell).rmdir()
+    assert run.parts() == {}
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "part.json"
+    write_atomically(path, b"old")
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_atomically(path, b"new and longer")
+    assert path.read_bytes() == b"old"
+
+
+def test_latest_points_to_the_run_and_moves(run: Run) -> None:
+    run.mark_latest()
+    other = Run.create(run.folder.parent, "small", "ffff0000", {"plan.json": b"{}"})
+    other.mark_latest()
+    assert Run.open(run.folder.parent / "latest").folder == other.folder.resolve()
+
+
+def test_the_newest_run_of_a_key_is_found_and_only_if_whole(run: Run) -> None:
+    runs = run.folder.parent
+    second = Run.create(runs, "small", "0123abcd", {"plan.json": b"{}"})
+    assert second.folder != run.folder
+    Run.create(runs, "small", "0123abcd", {"suite.yaml": b""})  # killed before the plan was written
+    assert Run.find(runs, "0123abcd") == second
+    assert Run.find(runs, "99999999") is None
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run in"):
+        Run.open(tmp_path)
+
+
+def _try_to_lock(folder: Path, answer) -> None:
+    try:
+        with Run(folder).locked():
+            answer.put("entered")
+    except RunError as error:
+        answer.put(str(error))
+
+
+def test_a_second_process_is_told_who_holds_the_run(run: Run) -> None:
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    with run.locked():
+        process = context.Process(target=_try_to_lock, args=(run.folder, answer))
+        process.start()
+        message = answer.get(timeout=60)
+        process.join()
+    assert "is in use" in message
+    assert f"process {os.getpid()}" in message
+    with run.locked():  # and it is free again
+        pass
+
+
+def test_the_stamp_changes_with_any_part(run: Run) -> None:
+    empty = run.stamp()
+    run.write_part(a_part(1))
+    one = run.stamp()
+    run.write_part(a_part(1, status="failed", error=CellError(type="E", message="m")))
+    assert len({empty, one, run.stamp()}) == 3

@@ -1,0 +1,139 @@
+"""Suites: what is accepted, what is refused, and where the error points."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferbench.benchmarks.suite import parse_device, suite_json_schema
+from ferbench.benchmarks.suite_file import bundled_suites, find_suite, parse_suite, read_suite
+from ferbench.errors import InvalidSuiteError, UnknownNameError
+
+GOOD = """\
+schema: 1
+name: small
+datasets:
+  - {name: fer2013, train: train, tune: val, test: test}
+pipelines:
+  - id: lbp
+    detector: haar
+    features: lbp(grid=7)
+    classifier: linear-svm
+profiles:
+  quick: {limit: 100}
+  full: {}
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidSuiteError) as error:
+        parse_suite(text, source="my.yaml")
+    return str(error.value)
+
+
+def test_a_suite_is_read_with_its_components_in_canonical_form() -> None:
+    suite = parse_suite(GOOD.replace("lbp(grid=7)", "lbp( method=uniform, grid = 7 )"))
+    assert suite.pipelines[0].features == "lbp(grid=7, method=uniform)"
+    assert suite.profile(None)[0] == "quick"
+    assert suite.profile("full")[1].limit is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("    detector: haar", "    detectr: haar", 7, "unknown key 'detectr'; did you mean 'detector'"),
+        ("name: small", "nme: small", 2, "unknown key 'nme'"),
+        ("quick: {limit: 100}", "quick: {limt: 100}", 11, "did you mean 'limit'"),
+        ("detector: haar", "detector: harr", 7, "unknown detector 'harr'; did you mean 'haar'"),
+        ("classifier: linear-svm", "classifier: linear_svm", 9, "did you mean 'linear-svm'"),
+        ("name: fer2013,", "name: fer2014,", 4, "did you mean 'fer2013'"),
+        ("lbp(grid=7)", "'lbp(grid=7'", 8, "not a component spec"),
+        ("limit: 100", "limit: many", 11, "got 'many'"),
+        ("limit: 100", "limit: 0", 11, "greater than 0"),
+        ("schema: 1", "schema: 2", 1, "wrong value"),
+        ("classifier: linear-svm", "classifier: {use: linear-svm, grid: {C: [1]}}", 9, "'grid:' is not available yet"),
+        ("profiles:", "corruptions: {}\nprofiles:", 10, "corruptions is not available yet"),
+        ("tune: val", "tune: test", 4, "chosen on the test split"),
+        ("train: train", "train: test", 4, "overlap"),
+        ("train: train", "train: all", 4, "overlap"),
+        ("train: train", "folds: 5", 4, "needs 'protocol: subject-kfold'"),
+        ("name: small", "name: small\nname: smaller", 3, "'name' twice"),
+        ("profiles:", "scenarios: [fixed-rate]\nprofiles:", 10, "not available yet"),
+        ("profiles:", "scenarios: [singel]\nprofiles:", 10, "singel"),
+        ("profiles:", "devices: ['cpu(threads=0)']\nprofiles:", 10, "from 1 up"),
+        ("schema: 1", "schema: [1", 2, "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(old: str, new: str, line: int, says: str) -> None:
+    message = refusal(GOOD.replace(old, new, 1))
+    assert message.startswith(f"my.yaml, line {line}: ")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    assert "two entries for pipeline 'a'" in refusal(
+        "schema: 1\nname: x\ndatasets: [{name: fer2013}]\n"
+        "pipelines: [{id: a, classifier: knn}, {id: a, classifier: majority}]"
+    )
+
+
+def test_a_missing_key_is_named() -> None:
+    assert "'classifier'" in refusal(GOOD.replace("    classifier: linear-svm\n", ""))
+    assert "the key 'datasets' is missing" in refusal("schema: 1\nname: x\npipelines: [{id: a, classifier: knn}]")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "a: &x [*x]", "? [1]\n: 2", "a: 2001-99-99", "\x00", "--- a\n--- b"])
+def test_what_is_no_suite_is_one_clear_line(text: str) -> None:
+    assert "\n" not in refusal(text)
+
+
+@given(st.text(alphabet=st.sampled_from("abc: -[]{}&*#|>\n\t'\"!%@`?,0~"), max_size=60))
+def test_any_text_is_a_suite_or_a_clear_refusal(text: str) -> None:
+    with pytest.raises(InvalidSuiteError):
+        parse_suite(text)
+
+
+@given(st.integers(0, len(GOOD)), st.integers(1, 30))
+def test_a_damaged_suite_is_read_or_refused_but_never_a_crash(start: int, length: int) -> None:
+    message = ""
+    try:
+        parse_suite(GOOD[:start] + GOOD[start + length :])
+    except InvalidSuiteError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+def test_unknown_profile_suggests() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'quick'"):
+        parse_suite(GOOD).profile("quik")
+
+
+@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus"])
+def test_bundled_suites_are_valid_and_found_by_name(name: str) -> None:
+    path = find_suite(name)
+    assert path == bundled_suites()[name]
+    assert read_suite(path).name == name
+
+
+def test_a_suite_that_is_not_there_suggests(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSuiteError, match="did you mean 'quick'"):
+        find_suite("qick")
+    with pytest.raises(InvalidSuiteError, match="cannot read"):
+        read_suite(tmp_path)
+
+
+def test_the_json_schema_accepts_the_keys_that_the_suite_accepts() -> None:
+    schema = suite_json_schema()
+    json.dumps(schema)
+    assert set(yaml.safe_load(GOOD)) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+def test_devices_are_parsed() -> None:
+    assert parse_device("cpu(threads=2)") == ("cpu", 2)
+    assert parse_device("gpu") == ("gpu", 1)
+    assert parse_device("cpu(threads=all)")[1] >= 1
