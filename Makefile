@@ -17,7 +17,7 @@ help: ## this list
 
 bench: install ## environment, install, the quick suite on the built-in faces, report
 	$(BIN)/ferbench run $(SUITE)
-	@echo "The report: $(CURDIR)/runs/latest/report/index.html"
+	@echo "Look at $(CURDIR)/runs/latest/report/index.html"
 
 install: $(STAMP) ## the environment alone
 

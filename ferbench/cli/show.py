@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def _pages(name: str) -> list[Page]:
     if pages:
         return pages
     known = [*(n for group in GROUPS for n in entries(group)), *shipped(), *presets(), *bundled_suites(), SCHEMA]
-    raise UnknownNameError("name", name, known)
+    raise UnknownNameError("name", name, set(known))
 
 
 def _component(entry: Entry) -> Page:
@@ -192,16 +193,19 @@ def _as_text(page: Page) -> str:
             continue
         if key == "about":
             lines += ["", value, ""]
+        elif key == "parameters":
+            lines.append("parameters:")
+            for name, parameter in value.items():
+                lines.append(f"  {name} = {parameter['default']}")
+                lines += textwrap.wrap(parameter["about"], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
         elif isinstance(value, Mapping):
-            lines += [f"{key}:", *(f"  {name} = {_inline(item)}" for name, item in value.items())]
-        elif isinstance(value, list | tuple):
-            lines.append(f"{key}: {', '.join(map(str, value))}")
+            lines += [f"{key}:", *(f"  {name}: {_inline(item)}" for name, item in value.items())]
         else:
-            lines.append(f"{key}: {value}")
-    return "\n".join(line.rstrip() for line in lines)
+            lines.append(f"{key}: {_inline(value)}")
+    return "\n".join(lines)
 
 
 def _inline(value: object) -> str:
-    if isinstance(value, Mapping) and value.keys() == {"default", "about"}:
-        return f"{value['default']:<12}  {value['about']}"
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping | list) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping) else str(value)
