@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args, runtime_checkable
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -121,13 +122,14 @@ def read_frames(path: str | os.PathLike[str]) -> FrameSet:
         If it is not there or not a frame file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: given a path, numpy leaves the file open if it is not a zip.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             kind, description = str(file["kind"]), str(file["description"])
             # Views of the one array, not copies: for a moment they would double what the worker's peak memory shows.
             frames = (
                 list(file["frames"]) if "frames" in file else [file[k] for k in sorted(file) if k.startswith("frame_")]
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise RunError(f"cannot read frames from {os.fspath(path)}", got=str(error), fix="delete the file") from None
     if kind not in get_args(FrameKind):
         raise RunError(
