@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from ferbench.realtime.results import FaceResult, FrameResult
 from ferbench.realtime.smoothing import Smoother, Smoothing, parse_smoothing
 from ferbench.realtime.sources import SourceSpec, open_source
 from ferbench.realtime.tracking import Tracker
+
+if TYPE_CHECKING:
+    from ferbench.pipelines import OnNoFace
 
 __all__ = ["FrameProcessor", "LivePipeline", "LiveStream", "PipelineSpec", "load_live_pipeline", "stream"]
 
@@ -68,14 +71,13 @@ PipelineSpec = str | os.PathLike[str] | LivePipeline
 """Name of a shipped model, folder of a saved pipeline, or a fitted pipeline itself."""
 
 
-def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: str = "skip") -> LivePipeline:
+def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip") -> LivePipeline:
     """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run."""
     if not isinstance(pipeline, str | os.PathLike):
         return pipeline
     from ferbench.pipelines import load_pipeline
 
-    loaded: Any = load_pipeline(os.fspath(pipeline), on_no_face=cast(Any, on_no_face))
-    return cast(LivePipeline, loaded.prepare())
+    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face)
 
 
 class FrameProcessor:
@@ -227,7 +229,7 @@ def stream(
     detect_every: int = 1,
     mirror: bool = False,
     max_frames: int | None = None,
-    on_no_face: str = "skip",
+    on_no_face: OnNoFace = "skip",
 ) -> LiveStream:
     """Recognise expressions in a camera, video, network stream, image folder or generated faces, frame by frame.
 

@@ -31,6 +31,7 @@ _REMEMBERED_FRAMES = 10_000
 # Frames a second over about this many frames: steady enough to read, quick enough to show a change.
 _FPS_FRAMES = 30
 _DEFAULT_VIDEO_FPS = 25.0
+_LONGEST_WAIT_MS = 1000.0  # the keys of the window stay alive in a film with long gaps
 
 
 @dataclass
@@ -164,7 +165,7 @@ def write_results(
                 shown = draw_overlay(result, fps=summary.recent_fps)
                 if film is not None:
                     film.write(shown, result.t_ms)
-                if screen is not None and not screen.show(shown):
+                if screen is not None and not screen.show(shown, _early_ms(result, summary, source)):
                     break
             if on_result is not None:
                 on_result(result, summary)
@@ -172,6 +173,13 @@ def write_results(
                 break
         summary.dropped, summary.unreadable = source.dropped, source.unreadable
     return summary
+
+
+def _early_ms(result: FrameResult, summary: LiveSummary, source: Source) -> float:
+    """How long before its time a frame of a file is: a film on the screen runs no faster than life."""
+    if source.is_live or result.t_ms is None:
+        return 0.0
+    return min(max(result.t_ms - summary.seconds * 1000, 0.0), _LONGEST_WAIT_MS)
 
 
 def run_live(

@@ -11,11 +11,15 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ferbench.errors import DataError, ParameterError, SourceError, suggestion
+from ferbench.errors import DataError, ParameterError, SourceError, UnknownNameError, suggestion
 from ferbench.realtime.capture import Capture, LiveCapture, as_rgb, open_capture
 from ferbench.realtime.frames import Frame, Source
+from ferbench.registry import parse_spec
+
+if TYPE_CHECKING:
+    from ferbench.datasets.synthetic import StreamFrame
 
 __all__ = [
     "VIDEO_SUFFIXES",
@@ -46,7 +50,7 @@ def open_source(spec: SourceSpec | Source) -> Source:
     ----------
     spec : int, str or path
         A camera's index; a video file; an address (``rtsp://``, ``http://``…); an image or a folder of images; or
-        ``synthetic``, with parameters if need be: ``synthetic(n_frames=100)``.
+        ``synthetic``, with parameters if need be: ``synthetic(n_faces=2)``.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def open_source(spec: SourceSpec | Source) -> Source:
             raise SourceError("no such camera", got=text, expected="an index from 0")
         return LiveCapture(f"camera {int(text)}", partial(open_capture, int(text)))
     if re.match(r"synthetic\s*(\(|$)", text):
-        return _synthetic(text)
+        return SyntheticStream(text)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         return _open_address(text)
     path = Path(text)
@@ -259,37 +263,38 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 
 
 class SyntheticStream(Source):
-    """The built-in generator's faces as an endless or finite video, with the truth of each frame left aside.
+    """The built-in generator's faces as a video.
 
     Parameters
     ----------
     name : str
-        What the user called it.
-    frames : iterator
-        Of :func:`ferbench.datasets.synthetic.synthetic_stream`.
-    fps : float
-        Frames a second of the generated video.
+        What the user called it: ``synthetic`` or ``synthetic(n_faces=2, seconds=30)``, with any parameter of
+        :func:`ferbench.datasets.synthetic.synthetic_stream`.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError
+        For a parameter that the generator does not have, or a value that it cannot take.
     """
 
-    def __init__(self, name: str, frames: Iterator[Any], fps: float) -> None:
-        self.name, self._frames, self.fps = name, frames, fps
+    def __init__(self, name: str) -> None:
+        import inspect
+
+        from ferbench.datasets.synthetic import synthetic_stream
+
+        self.name = name
+        params = dict(parse_spec(name).params)
+        known = inspect.signature(synthetic_stream).parameters
+        for key, value in params.items():
+            if key not in known:
+                raise UnknownNameError("parameter of source 'synthetic':", key, known)
+            kind = type(known[key].default)
+            if not isinstance(value, (int, float) if kind is float else kind):
+                raise ParameterError(f"{key} of a synthetic stream", got=repr(value), expected=kind.__name__)
+        self.fps = float(params.get("fps", known["fps"].default))
+        self._frames: Iterator[StreamFrame] = synthetic_stream(**params)
 
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames as they are generated."""
-        for index, frame in enumerate(self._frames):
-            yield Frame(index, index * 1000 / (self.fps or 1), frame.image, self.name)
-
-
-def _synthetic(text: str) -> SyntheticStream:
-    import inspect
-
-    from ferbench.datasets.synthetic import synthetic_stream
-    from ferbench.errors import UnknownNameError
-    from ferbench.registry import parse_spec
-
-    params = dict(parse_spec(text).params)
-    known = inspect.signature(synthetic_stream).parameters
-    for name in params:
-        if name not in known:
-            raise UnknownNameError("parameter of source 'synthetic':", name, known)
-    return SyntheticStream(text, iter(synthetic_stream(**params)), float(params.get("fps", known["fps"].default)))
+        for frame in self._frames:
+            yield Frame(frame.index, frame.t_ms, frame.image, self.name)

@@ -86,6 +86,8 @@ class Tracker:
     _VELOCITY_WEIGHT = 0.5
     # A face that is out of sight is expected to slow down, or its box would leave the picture during a gap.
     _GAP_DAMPING = 0.8
+    # The longer a face is out of sight, the smaller its claim: one that passes in front must not become the hidden one.
+    _CLAIM_IN_GAP = 0.95
 
     def __init__(self, *, min_iou: float = 0.2, max_gap: int = 10) -> None:
         if not 0 < min_iou <= 1:
@@ -165,7 +167,9 @@ class Tracker:
         expected = np.array([track.expected_box(track.age) for track in self._tracks])
         overlap = box_iou(expected, boxes)
         overlap[overlap < self.min_iou] = 0  # a forbidden pair must not outbid an allowed one
-        rows, columns = linear_sum_assignment(overlap, maximize=True)
+        missed = np.array([track.missed for track in self._tracks])
+        claim = overlap * self._CLAIM_IN_GAP ** missed[:, None]
+        rows, columns = linear_sum_assignment(claim, maximize=True)
         return {int(j): self._tracks[i] for i, j in zip(rows, columns, strict=True) if overlap[i, j] > 0}
 
     def _begin(self, box: Boxes) -> Track:

@@ -50,15 +50,15 @@ class Window:
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         self._sized = False
 
-    def show(self, image: Image) -> bool:
-        """Show an (H, W, 3) RGB frame; False once the user has closed the window or pressed q."""
+    def show(self, image: Image, wait_ms: float = 0) -> bool:
+        """Show an (H, W, 3) RGB frame for at least ``wait_ms``; False once the user closed it or pressed q."""
         import cv2
 
         if not self._sized:
             cv2.resizeWindow(self._title, image.shape[1], image.shape[0])
             self._sized = True
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        key = cv2.waitKey(1) & 0xFF
+        key = cv2.waitKey(max(1, round(wait_ms))) & 0xFF
         return key not in _STOP_KEYS and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
 
     def close(self) -> None:
