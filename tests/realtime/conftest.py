@@ -37,9 +37,7 @@ class ScriptedPipeline:
         boxes = [(x, y, x + w, y + h) for x, y, w, h, area in stats[1:n] if area > 30]
         faces = Faces.from_lists([sorted(boxes)])
         times = {"detect": 3_000_000, "align": 100_000, "features": 200_000, "classify": 400_000, "total": 3_700_000}
-        return SimpleNamespace(
-            faces=faces, probabilities=self.classify(self.crop(images, faces)), times_ns=dict(times)
-        )
+        return SimpleNamespace(faces=faces, probabilities=self.classify(self.crop(images, faces)), times_ns=dict(times))
 
     def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
         """The middle of each face."""

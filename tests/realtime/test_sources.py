@@ -119,9 +119,14 @@ def test_a_video_without_its_index_is_refused(make_video: MakeVideo):
 def test_the_file_is_closed_after_an_error_in_the_middle(make_video: MakeVideo):
     source = open_source(make_video(10))
     assert isinstance(source, VideoFile)
-    with pytest.raises(KeyError), source:
-        for _ in source:
+
+    def fail() -> None:
+        with source:
+            next(iter(source))
             raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert not source._capture.isOpened()
 
 
@@ -289,7 +294,7 @@ def mjpeg_address() -> Iterator[str]:
     """A network camera on this machine: an endless MJPEG stream over HTTP."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
