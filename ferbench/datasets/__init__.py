@@ -6,10 +6,20 @@ that is the digest of their content. What cannot be read is counted and told, ne
 
 from __future__ import annotations
 
+from ferbench.datasets.audit import AuditReport, audit
 from ferbench.datasets.base import skipped_warning
 from ferbench.datasets.decode import read_image
 from ferbench.datasets.folds import subject_folds
 from ferbench.datasets.loading import load_dataset
 from ferbench.datasets.paths import cache_dir, data_root
 
-__all__ = ["cache_dir", "data_root", "load_dataset", "read_image", "skipped_warning", "subject_folds"]
+__all__ = [
+    "AuditReport",
+    "audit",
+    "cache_dir",
+    "data_root",
+    "load_dataset",
+    "read_image",
+    "skipped_warning",
+    "subject_folds",
+]
