@@ -279,9 +279,15 @@ def _data() -> Iterator[Finding]:
 
 
 def _info(entry: Entry) -> DatasetInfo | None:
-    """What a dataset's class says of itself without reading a file; None where it has to look at the files first."""
+    """What a dataset says of itself without reading a file; None where it takes parameters to say anything."""
     from ferbench.samples import DatasetInfo
 
     factory = entry.load()
-    about = (getattr(factory, name, None) for name in ("known", "info"))
-    return next((info for info in about if isinstance(info, DatasetInfo)), None)
+    # Datasets on disk may have to look at their files for ``info``; what is known beforehand is in their class.
+    if isinstance(known := getattr(factory, "known", None), DatasetInfo):
+        return known
+    try:
+        info = factory().info
+    except TypeError:
+        return None
+    return info if isinstance(info, DatasetInfo) else None

@@ -94,7 +94,9 @@ def test_five_milliseconds_are_reported_as_five(measure: Bench, scenario: str) -
             break
     assert summary.stages["total"].p50 == pytest.approx(5, rel=0.02)
     assert summary.stages["classify"].p50 == pytest.approx(5, rel=0.02)
-    assert summary.throughput_fps == pytest.approx(200, rel=0.1)
+    # Frames per second follow the mean, which a busy machine does move.
+    assert summary.throughput_fps == pytest.approx(1000 / summary.stages["total"].mean)
+    assert summary.throughput_fps <= 200
 
 
 def test_warm_up_is_left_out_and_the_first_call_reported_apart(measure: Bench) -> None:
@@ -143,11 +145,13 @@ def test_imports_are_counted_apart_wherever_they_stand(measure: Bench) -> None:
 def test_crops_bypass_the_detector_and_photos_do_not(measure: Bench) -> None:
     on_crops, times = measure("wants_bypass")
     assert times["n_faces"].eq(1).all()
+    assert "detect_ns" not in times
     assert on_crops["frames"] == "48×48 crops, detector bypassed"
     photos = [np.zeros((60 + i, 80, 3), np.uint8) for i in range(24)]
     on_photos, times = measure("wants_bypass", samples(photos, "photos"))
     assert times["n_faces"].eq(0).all()
     assert on_photos["frames"].endswith("photos")
+    assert times["detect_ns"].eq(1000).all()
     assert "decode_ns" not in times
 
 

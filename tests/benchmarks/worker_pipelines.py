@@ -26,7 +26,6 @@ class Fake:
         self.work, self.faces = work, faces
 
     def process(self, images: Any, *, detector_bypassed: bool = False) -> Any:
-        self.detector_bypassed = detector_bypassed
         start = time.perf_counter_ns()
         self.work(images)
         times = {"classify": time.perf_counter_ns() - start}
@@ -74,12 +73,14 @@ def remembers(path: str, **_: Any) -> Fake:
 
 
 def wants_bypass(path: str, **_: Any) -> Fake:
-    """Finds a face only where the detector is bypassed."""
+    """Finds a face only where the detector is bypassed; always says that it took its time to detect."""
 
     class Detecting(Fake):
         def process(self, images: Any, *, detector_bypassed: bool = False) -> Any:
             self.faces = int(detector_bypassed)
-            return super().process(images)
+            result = super().process(images)
+            result.times_ns["detect"] = 1000
+            return result
 
     return Detecting(lambda images: None)
 
