@@ -42,10 +42,10 @@ def build_report(
     RunError
         If the folder is no run, its summary is missing or damaged, or the report cannot be written.
     """
+    from ferbench.benchmarks.store import Run
     from ferbench.reports.context import build_context
     from ferbench.reports.html import render_html
     from ferbench.reports.markdown import render_markdown
-    from ferbench.reports.source import load_summary
 
     chosen = list(dict.fromkeys(formats))
     if not chosen:
@@ -53,7 +53,7 @@ def build_report(
     for name in chosen:
         if name not in FORMATS:
             raise UnknownNameError("report format", name, FORMATS)
-    context = build_context(load_summary(run_folder))
+    context = build_context(Run.open(run_folder).summary())
     folder = Path(out) if out is not None else Path(run_folder) / "report"
     render = {"html": render_html, "md": render_markdown}
     written = []

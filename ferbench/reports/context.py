@@ -18,6 +18,7 @@ from ferbench.benchmarks.records import (
     Summary,
 )
 from ferbench.errors import RunError
+from ferbench.reports.formatting import listing
 from ferbench.reports.machine import EnvironmentTable, environment_tables, machine_problems
 from ferbench.reports.pareto import pareto_front
 
@@ -208,6 +209,14 @@ class DatasetView:
                 return row.quality.per_class[label].support
         return None
 
+    def timing_notes(self) -> dict[str, list[str]]:
+        """What the clock noted, with the names of the rows that it concerns."""
+        notes: dict[str, list[str]] = {}
+        for row in self.rows:
+            for note in dict.fromkeys(note for latency in row.record.latency for note in latency.notes):
+                notes.setdefault(note, []).append(row.name)
+        return notes
+
     def stage_bars(self) -> Iterator[tuple[Condition, list[StageBar]]]:
         """Per-stage costs, one group for each condition, fastest row first."""
         groups: dict[Condition, list[StageBar]] = {}
@@ -245,6 +254,11 @@ class ReportContext:
         return any(view.info.is_synthetic for view in self.datasets)
 
     @property
+    def synthetic_text(self) -> str:
+        """How much of the run is generated: what the title says."""
+        return "synthetic faces" if all(view.info.is_synthetic for view in self.datasets) else "in part synthetic faces"
+
+    @property
     def incomplete(self) -> list[RowView]:
         """Rows that failed, were skipped, or carry an error."""
         rows = [row for view in self.datasets for row in view.rows]
@@ -257,9 +271,9 @@ class ReportContext:
         return [family for family in FAMILIES if family in present]
 
     @property
-    def n_pipelines(self) -> int:
-        """Different rows over all datasets."""
-        return len({row.name for view in self.datasets for row in view.rows})
+    def pipelines(self) -> dict[str, str]:
+        """The full pipeline id of every row name."""
+        return {row.name: row.record.pipeline.id for view in self.datasets for row in view.rows}
 
 
 def condition_of(latency: LatencySummary) -> Condition:
@@ -369,10 +383,10 @@ def _warnings(summary: Summary, views: tuple[DatasetView, ...]) -> Iterator[str]
         for row in view.rows:
             if row.quality and row.quality.permuted_labels:
                 yield f"{row.name} on {view.info.title}: {row.quality.permuted_labels}"
-            for latency in row.record.latency:
-                if latency.is_unstable:
-                    yield f"{row.name} on {view.info.title}: timing was unstable ({latency.scenario}, {latency.device})"
-                yield from (f"{row.name} on {view.info.title}: {note}" for note in latency.notes)
+        unstable = [row.name for row in view.rows if any(latency.is_unstable for latency in row.record.latency)]
+        if unstable:
+            names = listing(unstable)
+            yield f"{view.info.title}: timing of {names} was unstable; see the notes under “Latency by stage”"
         rare = [label for label in view.labels if (view.support(label) or 0) < MIN_SUPPORT]
         if rare and view.scored:
             yield (

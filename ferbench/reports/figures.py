@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from io import StringIO
+from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, Any
 
 from ferbench.reports.colours import colour, themed
 from ferbench.reports.context import DatasetView, RowView, StageBar
 from ferbench.reports.formatting import decimals_for, interval, milliseconds, number, percent
-from ferbench.reports.placement import place_labels
+from ferbench.reports.placement import Box, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NARROW", "WIDE", "scatter_svg", "stages_svg"]
 
-WIDE, NARROW = 880, 360
+WIDE, NARROW = 960, 360
 """Widths in CSS pixels of the two drawings of each figure: for a screen or paper, and for a phone."""
 
 _MARKERS = {"baseline": "D", "classical": "o", "deep": "s"}
@@ -205,11 +206,12 @@ def _reference_lines(axes: Axes, reference: float, is_wide: bool) -> None:
         f"always the commonest class, {number(reference, 1)} %" if is_wide else "commonest class",
         xy=(1, reference),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
+        xytext=(-2, 5),
         textcoords="offset points",
         ha="right",
         color=colour("muted"),
         size=11,
+        bbox={"facecolor": colour("surface"), "edgecolor": "none", "pad": 1.5},
     )
     low, high = axes.get_xlim()
     if low < _REALTIME_MS < high:
@@ -244,7 +246,7 @@ def _draw_point(axes: Axes, row: RowView) -> None:
         span = [max(row.total.p50_low, _FLOOR_MS), max(row.total.p50_high, _FLOOR_MS)]
         axes.plot(span, [y, y], color=tint, linewidth=2, zorder=3)
     points = axes.scatter(
-        [x], [y], s=330, marker=_MARKERS[row.record.family], color=tint, edgecolor=colour("surface"), lw=1.5, zorder=4
+        [x], [y], s=235, marker=_MARKERS[row.record.family], color=tint, edgecolor=colour("surface"), lw=1.5, zorder=4
     )
     points.set_urls([f"#{row.anchor}"])
     points.set_gid(_gid(row, width))
@@ -266,18 +268,12 @@ def _draw_point(axes: Axes, row: RowView) -> None:
 def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
     """Names beside their points, moved off other points, bars and names; a name without room is left out."""
     centres = [tuple(axes.transData.transform((_x(row), _y(row)))) for row in rows]
-    bars = []
-    for row in rows:
-        if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None:
-            x0, y0 = axes.transData.transform((_x(row), 100 * row.accuracy.low))
-            x1, y1 = axes.transData.transform((_x(row), 100 * row.accuracy.high))
-            bars.append((x0 - 2, y0, x1 + 2, y1))
     names = [_shortened(row.name, _MAX_LABEL) for row in rows]
     box = axes.get_window_extent()
     places = place_labels(
         [(float(x), float(y)) for x, y in centres],
         [(6.4 * len(name) + 2, 13.0) for name in names],
-        obstacles=bars,
+        obstacles=_obstacles(axes, rows),
         bounds=(box.x0, box.y0, box.x1 + 14, box.y1 + 10),
     )
     for name, place in zip(names, places, strict=True):
@@ -292,6 +288,26 @@ def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
                 ha=anchor,
                 va="center",
             )
+
+
+def _obstacles(axes: Axes, rows: list[RowView]) -> list[Box]:
+    """Thin boxes around what a label should not cross: interval bars, the front and the 30 fps line."""
+    lines = [
+        (_x(row), 100 * row.accuracy.low, _x(row), 100 * row.accuracy.high)
+        for row in rows
+        if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None
+    ]
+    front = sorted((row for row in rows if row.is_on_front), key=_x)
+    ends = [_x(row) for row in front[1:]] + [axes.get_xlim()[1]]
+    lines += [(_x(row), _y(row), end, _y(row)) for row, end in zip(front, ends, strict=False)]
+    lines += [(_x(b), _y(a), _x(b), _y(b)) for a, b in pairwise(front)]
+    bottom, top = axes.get_ylim()
+    lines.append((_REALTIME_MS, bottom, _REALTIME_MS, top))
+    boxes = []
+    for x0, y0, x1, y1 in lines:
+        (left, low), (right, high) = axes.transData.transform([(x0, y0), (x1, y1)])
+        boxes.append((float(left) - 2, float(low) - 2, float(right) + 2, float(high) + 2))
+    return boxes
 
 
 def _shortened(name: str, longest: int) -> str:
@@ -321,6 +337,8 @@ def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> 
         text,
         count=1,
     )
+    # matplotlib's style sheet would reach the whole page; the page has the same rule for its figures.
+    text = re.sub(r"<defs>\s*<style.*?</defs>", "", text, count=1, flags=re.DOTALL)
     text = text.replace("xlink:href", "href")
     text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--font)", text)
     text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)

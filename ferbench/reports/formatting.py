@@ -71,15 +71,15 @@ def interval(estimate: Estimate | None, scale: float = 100.0, decimals: int = 1)
 
 
 def decimals_for(values: Iterable[float | None]) -> int:
-    """Decimals that give the smallest positive value of a column two or three digits, so that a column aligns."""
-    positive = [value for value in values if value is not None and isfinite(value) and value > 0]
-    smallest = min(positive, default=1.0)
-    return 3 if smallest < 0.1 else 2 if smallest < 10 else 1 if smallest < 100 else 0
+    """Decimals for a column of milliseconds or seconds, after its largest value, so that the column aligns."""
+    largest = max((abs(value) for value in values if value is not None and isfinite(value)), default=0.0)
+    return 3 if largest < 1 else 2 if largest < 200 else 1
 
 
 def milliseconds(value: float | None) -> str:
     """Milliseconds on their own, with about three digits: ``0.042``, ``2.61``, ``84.3``, ``1,204``."""
-    return number(value, decimals_for([value]))
+    size = abs(value or 0.0)
+    return number(value, 3 if 0 < size < 0.1 else 2 if size < 10 else 1 if size < 100 else 0)
 
 
 def seconds(value: float | None) -> str:

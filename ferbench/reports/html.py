@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ferbench.reports import formatting
 from ferbench.reports.colours import STAGE_ORDER
-from ferbench.reports.context import DatasetView, ReportContext, RowView, StageBar
+from ferbench.reports.context import DatasetView, ReportContext, StageBar
 from ferbench.reports.figures import NARROW, WIDE, scatter_svg, stages_svg
 from ferbench.reports.pages import render
 
@@ -28,7 +29,8 @@ def render_html(context: ReportContext) -> str:
         stages=_stages,
         axis=_accuracy_axis,
         share=_share_of_row,
-        ms_decimals=_ms_decimals,
+        stage_decimals=_stage_decimals,
+        breakable=_breakable,
         max_matrices=MAX_MATRICES,
         stage_order=STAGE_ORDER,
     )
@@ -45,16 +47,23 @@ def _stages(bars: Sequence[StageBar], anchor: str) -> tuple[Markup, Markup] | No
     return (Markup(wide), Markup(narrow)) if wide and narrow else None
 
 
-def _ms_decimals(rows: Sequence[RowView]) -> int:
-    """Decimals of a column of latencies."""
-    return formatting.decimals_for(row.p50 for row in rows)
+def _breakable(name: str) -> Markup:
+    """A pipeline id that may break after its separators, and nowhere in a word."""
+    return Markup(re.sub(r"([/,(@])", r"\1<wbr>", str(escape(name))))
+
+
+def _stage_decimals(bars: Sequence[StageBar], stage: str) -> int:
+    """Decimals of a column of the stage table."""
+    times = (bar.latency.stages.get(stage) for bar in bars)
+    return formatting.decimals_for(one.p50 for one in times if one)
 
 
 def _accuracy_axis(view: DatasetView) -> tuple[float, float]:
-    """Ends of the leaderboard's interval strip: all intervals with a little air, in shares."""
+    """Ends of the leaderboard's interval strip: all intervals but the baselines', with a little air, in shares."""
+    rivals = [row for row in view.scored if row.record.family != "baseline"] or view.scored
     ends = [
         end
-        for row in view.scored
+        for row in rivals
         if row.accuracy
         for end in (row.accuracy.low, row.accuracy.value, row.accuracy.high)
         if end is not None

@@ -10,6 +10,8 @@ from ferbench.reports.pages import render
 __all__ = ["code", "plain", "render_markdown"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+_BLANKS = re.compile(r"[ \t\r\n\f\v]+")
+"""Blanks that become one; a no-break space stays."""
 _FULL = 24
 
 
@@ -31,7 +33,7 @@ def code(text: object) -> str:
 
 def plain(text: object) -> str:
     """Text that markdown shows as it is: no markup, no HTML, no mention of a user, no second table cell."""
-    words = _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    words = _SPECIAL.sub(r"\\\1", _BLANKS.sub(" ", str(text)))
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 
 

@@ -13,7 +13,7 @@ __all__ = ["Box", "place_labels"]
 Box = tuple[float, float, float, float]
 """``x0, y0, x1, y1`` in pixels, y upwards."""
 
-_RADIUS = 10.0
+_RADIUS = 9.0
 _GAP = 5.0
 
 Place = tuple[float, float, str]

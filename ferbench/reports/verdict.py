@@ -20,6 +20,8 @@ class Name(NamedTuple):
 Sentence = tuple[str | Name, ...]
 
 _MAX_NAMED = 3
+_NBSP = "\N{NO-BREAK SPACE}"
+"""Keeps a number and its unit on one line."""
 
 
 def verdict(view: DatasetView) -> list[Sentence]:
@@ -61,8 +63,8 @@ def _winner(view: DatasetView, scored: list[RowView]) -> Sentence:
     n = best.quality.n if best.quality else 0
     kind = "synthetic faces" if view.info.is_synthetic else "faces"
     within = interval(accuracy)
-    value = f"{percent(accuracy.value if accuracy else None)} %"
-    figure = f"{value} end to end (95 % interval {within})" if within else f"{value} end to end"
+    value = _percent(accuracy.value if accuracy else None)
+    figure = f"{value} end to end (95{_NBSP}% interval{_NBSP}{within})" if within else f"{value} end to end"
     opening = (f"On {view.info.title} ({count(n)} {kind}), ", _name(best))
     if len(scored) == 1:
         return (*opening, f" is the only pipeline scored and is right on {figure}.")
@@ -91,20 +93,16 @@ def _cost(view: DatasetView, best: RowView) -> Sentence:
     if best.p50 is None or best.latency is None:
         return ("What it costs was not measured in this run.",)
     p90 = percentile(best.total, "p90")
-    tail = f", nine frames in ten within {milliseconds(p90)} ms" if p90 is not None else ""
+    tail = f", nine frames in ten within {_ms(p90)}" if p90 is not None else ""
     on = device_text(best.latency.device, best.latency.threads)
-    text = f"It takes {milliseconds(best.p50)} ms a frame at the median on {on}{tail}"
-    fps = f" ({number(best.latency.throughput_fps, 0)} frames a second)"
-    timed = [row for row in view.scored if row.p50 is not None and row.record.family != "baseline"]
-    fastest = min(timed, key=lambda row: row.p50 or 0.0, default=best)
+    fps = number(best.latency.throughput_fps, 0)
+    text = f"It takes {_ms(best.p50)} a frame at the median on {on}{tail} ({fps} frames a second)"
+    fastest = min(_looking(view), key=lambda row: row.p50 or 0.0, default=best)
     if fastest is best or fastest.accuracy is None or best.accuracy is None:
-        return (text + fps + ("; nothing that looks at the face is faster." if len(timed) > 1 else "."),)
-    less = best.accuracy.value - fastest.accuracy.value
-    return (
-        text + fps + "; the fastest, ",
-        _name(fastest),
-        f", takes {milliseconds(fastest.p50)} ms and is right {points(less).lstrip('+')} points less often.",
-    )
+        return (f"{text}.",)
+    less = points(best.accuracy.value - fastest.accuracy.value).lstrip("+")
+    right = "as often right" if less == "0.0" else f"right {less} points less often"
+    return (f"{text}; the fastest, ", _name(fastest), f", takes {_ms(fastest.p50)} and is {right}.")
 
 
 def _choice(view: DatasetView, best: RowView) -> Sentence:
@@ -114,19 +112,38 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
         return ("With one pipeline there is nothing to choose between.",)
     if best.p50 is None:
         return ("Choose by accuracy alone until latency is measured.",)
-    equals = [row for row in [best, *_ties(view, best)] if row.p50 is not None and row.record.family != "baseline"]
+    looking = _looking(view)
+    equals = [row for row in [best, *_ties(view, best)] if row in looking]
     pick = min(equals, key=lambda row: row.p50 or 0.0)
+    is_fastest = pick is min(looking, key=lambda row: row.p50 or 0.0)
     if pick is best:
-        head: Sentence = ("Choose ", _name(best), f" wherever {milliseconds(best.p50)} ms a frame fit the budget")
+        head: Sentence = ("Choose ", _name(best))
+        reason = " whatever the budget" if is_fastest else f" wherever {_ms(best.p50)} a frame fit the budget"
     else:
-        head = (
-            "Choose ",
-            _name(pick),
-            f": as far as these faces can tell it is as good, at {milliseconds(pick.p50)} ms",
+        head = ("Choose ", _name(pick))
+        reason = f" at {_ms(pick.p50)}: as far as these faces can tell it is as good"
+    if is_fastest:
+        link = ":" if pick is best else ", and"
+        return (
+            *head,
+            f"{reason}{link} nothing that looks at the face is faster." if len(looking) > 1 else f"{reason}.",
         )
     cheaper = [row for row in view.front if (row.p50 or 0.0) < (pick.p50 or 0.0)]
     if not cheaper:
-        return (*head, "; no faster one comes near." if len(view.scored) > 2 else ".")
+        return (*head, f"{reason}.")
     below = cheaper[-1]
     value = below.accuracy.value if below.accuracy else None
-    return (*head, "; below that, ", _name(below), f" ({milliseconds(below.p50)} ms, {percent(value)} %).")
+    return (*head, f"{reason}; below that, ", _name(below), f" ({_ms(below.p50)}, {_percent(value)}).")
+
+
+def _looking(view: DatasetView) -> list[RowView]:
+    """Timed and scored rows that look at the face: a baseline is no choice."""
+    return [row for row in view.scored if row.p50 is not None and row.record.family != "baseline"]
+
+
+def _ms(value: float | None) -> str:
+    return f"{milliseconds(value)}{_NBSP}ms"
+
+
+def _percent(value: float | None) -> str:
+    return f"{percent(value)}{_NBSP}%"

@@ -37,10 +37,6 @@
     });
   });
 
-  window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (one) { one.open = true; });
-  });
-
   var links = Array.from(document.querySelectorAll("nav.contents a"));
   if ("IntersectionObserver" in window) {
     var watcher = new IntersectionObserver(function (entries) {
