@@ -1,0 +1,87 @@
+"""``ferbench show``: one page for whatever has a name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ferbench.cli import main
+from ferbench.registry import GROUPS, entries
+
+
+def shown(capsys, name: str) -> list[dict]:
+    assert main(["show", name, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", sorted({name for group in GROUPS for name in entries(group)}))
+def test_every_component_has_a_page(name, capsys):
+    assert main(["show", name]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{name}: ")
+    assert len(text.splitlines()) >= 4
+
+
+def test_parameters_come_with_default_and_meaning(capsys):
+    (page,) = shown(capsys, "haar")
+    assert page["parameters"]["scale_factor"]["default"] == "1.1"
+    assert "scale" in page["parameters"]["scale_factor"]["about"]
+
+
+def test_of_a_spec_the_component_is_shown_and_a_malformed_one_is_an_error(capsys):
+    assert shown(capsys, "lbp(grid=5)") == shown(capsys, "lbp")
+    assert main(["show", "lbp(grid="]) == 2
+    assert "not a component spec" in capsys.readouterr().err
+
+
+def test_a_dataset_tells_labels_splits_terms_and_files_without_being_there(capsys):
+    page, *_ = shown(capsys, "fer2013")  # a suite has that name too
+    assert page["labels"].startswith("FER7: angry")
+    assert "test" in page["splits"]
+    assert "fer2013.csv" in page["files looked for"]
+    assert page["licence"]
+
+
+def test_a_name_that_two_things_have_shows_both(capsys):
+    assert [page["title"] for page in shown(capsys, "majority")] == [
+        "majority: classifier",
+        "majority: pipeline preset",
+    ]
+
+
+def test_a_preset_tells_its_pipeline_and_family(capsys):
+    (page,) = shown(capsys, "haar-mini-xception")
+    assert page["pipeline"].startswith("haar/mini-xception")
+    assert page["family"] == "deep"
+
+
+def test_a_suite_is_shown_by_name(capsys):
+    (page,) = shown(capsys, "quick")
+    assert "majority" in page["pipelines"]
+
+
+def test_the_suite_schema_is_a_json_schema_that_knows_the_keys(capsys):
+    assert main(["show", "suite-schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert {"datasets", "pipelines", "profiles"} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+def test_a_saved_pipeline_is_shown_by_its_folder(capsys, tmp_path):
+    (tmp_path / "pipeline.json").write_text(
+        json.dumps({"pipeline": "haar/hog/linear-svm@sklearn", "family": "classical"})
+    )
+    (page,) = shown(capsys, str(tmp_path))
+    assert page["pipeline"] == "haar/hog/linear-svm@sklearn"
+
+
+def test_a_damaged_saved_pipeline_is_an_error_that_names_the_file(capsys, tmp_path):
+    (tmp_path / "pipeline.json").write_text("{")
+    assert main(["show", str(tmp_path)]) == 2
+    assert str(tmp_path / "pipeline.json") in capsys.readouterr().err
+
+
+def test_an_unknown_name_is_an_error_with_a_suggestion(capsys):
+    assert main(["show", "lpb"]) == 2
+    assert "did you mean 'lbp'" in capsys.readouterr().err
