@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +200,35 @@ def test_a_worker_over_its_time_limit_is_killed_with_its_children(measure: Bench
     with pytest.raises(WorkerError, match=r"'toy' was killed: got no result after 8 s; raise the time limit"):
         measure("hangs", time_limit_s=8)
     assert time.monotonic() - started < 30
-    child = int((measure.artefact / "child.pid").read_text())
-    gone = not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
-    assert gone
+    wait_for(lambda: is_gone(int((measure.artefact / "child.pid").read_text())))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process that its parent died")
+def test_a_worker_does_not_outlive_a_killed_run(measure: Bench) -> None:
+    frames = write_frames(samples(crops(3)), measure.folder, n=3)
+    code = (
+        "import sys; from pathlib import Path; from ferbench.benchmarks.latency import measure_latency;"
+        "from ferbench.benchmarks.records import Cell; measure_latency(Cell.model_validate_json(sys.argv[1]),"
+        "Path(sys.argv[2]), Path(sys.argv[3]), scratch=Path(sys.argv[4]), loader='worker_pipelines:waits')"
+    )
+    arguments = [cell().model_dump_json(), str(measure.artefact), str(frames), str(measure.folder)]
+    run = subprocess.Popen([sys.executable, "-c", code, *arguments])
+    written = measure.artefact / "worker.pid"
+    wait_for(lambda: written.exists() and written.read_text() != "")
+    run.kill()
+    run.wait()
+    wait_for(lambda: is_gone(int(written.read_text())))
+
+
+def is_gone(process: int) -> bool:
+    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_crash_is_one_line_with_the_end_of_its_output_attached(measure: Bench) -> None:

@@ -130,6 +130,13 @@ def hangs(path: str, **_: Any) -> Fake:
     raise AssertionError
 
 
+def waits(path: str, **_: Any) -> Fake:
+    """Writes its process id down, and never returns."""
+    Path(path, "worker.pid").write_text(str(os.getpid()))
+    time.sleep(600)
+    raise AssertionError
+
+
 def crashes(path: str, **_: Any) -> Fake:
     def work(images: Any) -> None:
         raise ZeroDivisionError("nobody expects this")
