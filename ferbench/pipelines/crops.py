@@ -46,11 +46,11 @@ def _crop(image: Image, box: npt.NDArray[np.float32], size: int, scale: float, s
     height, width = image.shape[:2]
     longer = float(max(box[2] - box[0], box[3] - box[1], 1.0))
     side = max(1, round(longer * scale))
-    # A centre outside the image would leave nothing to repeat.
-    x = min(max(float(box[0] + box[2]) / 2, 0.0), width - 1.0)
-    y = min(max(float(box[1] + box[3]) / 2 + shift * longer, 0.0), height - 1.0)
-    left, top = round(x - side / 2), round(y - side / 2)
-    inside = image[max(top, 0) : max(top + side, 1), max(left, 0) : max(left + side, 1)]
+    x, y = (float(box[0]) + float(box[2])) / 2, (float(box[1]) + float(box[3])) / 2 + shift * longer
+    # At least one pixel of the image stays inside: without it there is no border to repeat.
+    left = min(max(round(x - side / 2), 1 - side), width - 1)
+    top = min(max(round(y - side / 2), 1 - side), height - 1)
+    inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
     gray = as_gray(inside)
     margins = (max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0))
     if any(margins):

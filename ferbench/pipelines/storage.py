@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ferbench
-from ferbench.errors import ModelFileError, NotFittedError, ParameterError, UnknownNameError
+from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.spec import complete, is_network, parse_pipeline_id, presets
@@ -155,7 +155,9 @@ def _find(name: str | Path) -> Path:
     if str(name) in built_in:
         return built_in[str(name)]
     if str(name) in presets():
-        raise UnknownNameError("saved pipeline", str(name), built_in) from ParameterError("a preset is not trained")
+        raise NotFittedError(
+            f"{name} is a preset and not trained", fix=f"ferbench train {name} --dataset NAME --out FOLDER"
+        )
     raise UnknownNameError("pipeline", str(name), built_in)
 
 

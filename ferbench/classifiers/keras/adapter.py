@@ -113,10 +113,10 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ParameterError("a classifier needs two classes", got=self.classes_.tolist())
         keras.utils.set_random_seed(self.seed)
-        model = NETWORKS[self.network](crops.shape[1:], len(self.classes_), **(self.network_params or {}))
+        self.model_ = NETWORKS[self.network](crops.shape[1:], len(self.classes_), **(self.network_params or {}))
         held_out = None if validation is None else (_check_crops(validation[0]), self._one_hot(validation[1]))
-        self.model_, self.log_ = train(
-            model,
+        self.log_ = train(
+            self.model_,
             crops,
             self._one_hot(labels) if targets is None else np.asarray(targets, dtype=np.float32),
             self.recipe,
@@ -142,7 +142,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return names
 
     def _one_hot(self, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
-        return (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)
+        hot: npt.NDArray[np.float32] = (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)
+        return hot
 
 
 def _check_crops(X: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

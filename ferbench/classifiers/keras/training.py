@@ -90,8 +90,8 @@ def train(
     validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None = None,
     checkpoint_dir: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> tuple[keras.Model, list[Epoch]]:
-    """Train a network, or go on with a training that was interrupted.
+) -> list[Epoch]:
+    """Train a network in place, or go on with a training that was interrupted.
 
     Parameters
     ----------
@@ -111,9 +111,8 @@ def train(
 
     Returns
     -------
-    model : keras.Model
-        The trained network (another object than the one passed in if a checkpoint was loaded).
-    log : list of Epoch
+    list of Epoch
+        The training log.
     """
     steps = -(-len(crops) // recipe.batch_size)
     _compile(model, recipe, steps)
@@ -121,13 +120,13 @@ def train(
     stamp = _stamp(model, recipe, crops, targets)
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
-        model, log = _restore(checkpoint_dir, stamp, model)
+        log = _restore(checkpoint_dir, stamp, model)
     for done in log:
         if on_epoch:
             on_epoch(done)
     for index in range(len(log), recipe.epochs):
         started = time.perf_counter()
-        keras.utils.set_random_seed(recipe.seed + 1000 * index)
+        _seed_dropout(model, recipe.seed, index)
         x, y = _epoch_data(crops, targets, recipe, index)
         history = model.fit(x, y, batch_size=recipe.batch_size, epochs=1, shuffle=False, verbose=0).history
         scores = _score(model, *validation, recipe.batch_size) if validation is not None else (None, None)
@@ -145,7 +144,7 @@ def train(
             _save(checkpoint_dir, stamp, model, log)
         if on_epoch:
             on_epoch(epoch)
-    return model, log
+    return log
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -167,6 +166,13 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
         # XLA on the CPU is 1.3-9 times slower for these networks (measured); on a GPU Keras chooses.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the random states of dropout layers from ``(seed, epoch)``: Keras 3.15 does not keep them in a checkpoint."""
+    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    for layer, state in enumerate(states):
+        state.assign(np.array([seed + layer, epoch << 20]))
 
 
 def _epoch_data(
@@ -205,10 +211,11 @@ def _stamp(
     return {"recipe": asdict(recipe), "network": [model.name, shapes], "data": digest.hexdigest()[:16]}
 
 
-def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> tuple[keras.Model, list[Epoch]]:
+def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Epoch]:
+    """Bring a compiled model to where a checkpoint left off; the epochs done so far."""
     log = folder / "log.json"
     if not log.exists():
-        return model, []
+        return []
     state = json.loads(log.read_text())
     if state["stamp"] != json.loads(json.dumps(stamp)):
         raise ModelFileError(
@@ -220,10 +227,22 @@ def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> tuple[k
     # The log is replaced last: if a kill fell between, its weights are the previous ones.
     for name in ("checkpoint.keras", "previous.keras"):
         if (folder / name).exists():
-            restored = keras.models.load_model(folder / name)
-            if int(keras.ops.convert_to_numpy(restored.optimizer.iterations)) == state["steps"]:
-                return restored, epochs
+            saved = keras.models.load_model(folder / name)
+            if int(keras.ops.convert_to_numpy(saved.optimizer.iterations)) == state["steps"]:
+                _copy_state(saved, model)
+                return epochs
     raise ModelFileError(f"{folder} has no weights for its log", got=f"epoch {len(epochs)}", fix="delete that folder")
+
+
+def _copy_state(saved: keras.Model, model: keras.Model) -> None:
+    """Weights, random states and the optimizer's variables.
+
+    The loaded model itself would not do: Keras 3.15 forgets which variables an optimizer spares from weight decay.
+    """
+    model.optimizer.build(model.trainable_variables)
+    sources, targets = saved.variables + saved.optimizer.variables, model.variables + model.optimizer.variables
+    for source, target in zip(sources, targets, strict=True):
+        target.assign(source)
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -18,10 +18,13 @@ class KerasSession:
 
     def __init__(self, model: keras.Model, device: str) -> None:
         self._forward = _compiled_forward(model)
-        self._device = device
+        self._device, self._n_classes = device, model.output_shape[-1]
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Probabilities (N, C) of crops (N, h, w)."""
+        if not len(crops):
+            # Batch normalisation of nothing is an error in TensorFlow.
+            return np.zeros((0, self._n_classes), np.float32)
         x = crops[..., None].astype(np.float32)
         with keras.device(f"{self._device}:0"):
             p: npt.NDArray[np.float32] = keras.ops.convert_to_numpy(self._forward(x))

@@ -1,0 +1,174 @@
+"""Networks: exact sizes, scikit-learn behaviour, augmentation, resuming after a kill, runtimes that agree."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.deep
+pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+
+from ferbench.classifiers.keras.augmentation import AUGMENTATIONS, augment  # noqa: E402
+from ferbench.errors import ModelFileError, NotFittedError, ParameterError, ShapeError, UnknownNameError  # noqa: E402
+from ferbench.pipelines import load_pipeline, make_pipeline  # noqa: E402
+from ferbench.registry import create  # noqa: E402
+from tests.pipelines.conftest import striped_crops  # noqa: E402
+
+SMALL = "se-resnet(width=8, blocks=(1, 1), epochs=4, batch_size=16, learning_rate=0.01)"
+
+
+def test_mini_xception_has_its_published_size() -> None:
+    from ferbench.classifiers.keras.networks import mini_xception
+
+    assert mini_xception((64, 64), 7).count_params() == 58_423
+    assert mini_xception((48, 48), 7).count_params() == 58_423
+
+
+def test_clone_keeps_every_parameter() -> None:
+    from sklearn.base import clone
+
+    made = create("classifiers", "se-resnet(width=8, epochs=3, mixup=0.2)")
+    assert clone(made).get_params() == made.get_params()
+    assert made.network_params == {"width": 8}
+    assert made.recipe.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "message"),
+    [
+        ("mini-xception(epoch=3)", UnknownNameError, "did you mean 'epochs'"),
+        ("mini-xception(width=3)", UnknownNameError, "unknown parameter"),
+    ],
+)
+def test_wrong_parameters_are_named(spec: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        create("classifiers", spec)
+
+
+def test_misuse_is_named() -> None:
+    crops, labels = striped_crops(12)
+    classifier = create("classifiers", SMALL)
+    with pytest.raises(NotFittedError):
+        classifier.predict_proba(crops)
+    with pytest.raises(ShapeError, match=r"\(N, h, w\) uint8"):
+        classifier.fit(crops.astype(float), labels)
+    with pytest.raises(ParameterError, match="two classes"):
+        classifier.fit(crops, np.full(12, "happy"))
+    with pytest.raises(ParameterError, match="epochs must be positive"):
+        create("classifiers", "mini-xception(epochs=0)").fit(crops, labels)
+    with pytest.raises(UnknownNameError, match="did you mean 'strong'"):
+        create("classifiers", "mini-xception(augmentation=stron)").fit(crops, labels)
+
+
+@pytest.mark.parametrize("strength", AUGMENTATIONS)
+def test_augmentation_is_seeded_and_does_what_it_says(strength: str) -> None:
+    crops, _ = striped_crops(40)
+    original = crops.copy()
+    first = augment(crops, strength, np.random.default_rng(3))
+    np.testing.assert_array_equal(crops, original)
+    np.testing.assert_array_equal(first, augment(crops, strength, np.random.default_rng(3)))
+    assert first.shape == crops.shape
+    assert first.dtype == np.uint8
+    assert (strength == "none") == bool((first == crops).all())
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_pipeline("haar", SMALL).fit(*striped_crops(120))
+
+
+def test_a_network_learns_and_orders_its_probabilities(network) -> None:
+    crops, labels = striped_crops(60, seed=5)
+    p = network.classify(crops)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(np.asarray(network.labels)[p.argmax(axis=1)] == labels) > 0.6
+
+
+def test_the_same_seed_gives_the_same_network(network) -> None:
+    again = make_pipeline("haar", SMALL).fit(*striped_crops(120))
+    crops, _ = striped_crops(10, seed=6)
+    np.testing.assert_allclose(again.classify(crops), network.classify(crops), atol=1e-4)
+
+
+@pytest.mark.parametrize("runtime", ["keras", "litert"])
+def test_saved_runtimes_agree_with_the_trained_network(network, runtime: str, tmp_path: Path) -> None:
+    crops, _ = striped_crops(75, seed=7)  # 64 + 8 + 2 + 1: several interpreters
+    loaded = load_pipeline(network.save(tmp_path), runtime=runtime)
+    agreement = loaded.agreement(crops, network)
+    assert agreement["n"] == 75
+    assert agreement["flips"] == 0
+    assert agreement["max_abs_difference"] < 1e-5
+    assert loaded.classify(crops[:0]).shape == (0, 7)
+
+
+def test_litert_runs_without_tensorflow(network, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    parts = network.with_runtime("litert")
+    folder = replace(network, parts=parts.parts).save(tmp_path)
+    code = (
+        "import sys, numpy as np\n"
+        "from ferbench.pipelines import load_pipeline\n"
+        f"p = load_pipeline({str(folder)!r}).classify(np.zeros((3, 48, 48), np.uint8))\n"
+        "assert p.shape == (3, 7)\n"
+        "print(sorted({'tensorflow', 'keras', 'sklearn'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_litert_file_is_named(tmp_path: Path) -> None:
+    from ferbench.classifiers.runtimes.litert import LiteRTRuntime
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(ModelFileError, match=r"model\.tflite is no usable LiteRT model"):
+        LiteRTRuntime().prepare(path, np.zeros((1, 48, 48), np.uint8))
+
+
+_TRAIN = """
+import sys
+from pathlib import Path
+from ferbench.registry import create
+from tests.pipelines.conftest import striped_crops
+made = create("classifiers", {spec!r})
+made.fit(*striped_crops(60), checkpoint_dir=Path(sys.argv[1]), on_epoch=lambda e: print(e.epoch, flush=True))
+"""
+
+
+def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
+    crops, labels = striped_crops(60)
+    whole = create("classifiers", SMALL).fit(crops, labels)
+    command = [sys.executable, "-c", _TRAIN.format(spec=SMALL), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "2":
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    seen: list[int] = []
+    started = time.perf_counter()
+    resumed = create("classifiers", SMALL).fit(
+        crops, labels, checkpoint_dir=tmp_path, on_epoch=lambda e: seen.append(e.epoch)
+    )
+    assert time.perf_counter() - started < 120
+    assert seen == [1, 2, 3, 4]
+    assert [round(e.loss, 3) for e in resumed.log_] == [round(e.loss, 3) for e in whole.log_]
+    np.testing.assert_allclose(resumed.predict_proba(crops), whole.predict_proba(crops), atol=1e-3)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    crops, labels = striped_crops(30)
+    one = SMALL.replace("epochs=4", "epochs=1")
+    create("classifiers", one).fit(crops, labels, checkpoint_dir=tmp_path)
+    with pytest.raises(ModelFileError, match="another training: got another seed"):
+        create("classifiers", one.replace("epochs=1", "epochs=1, seed=5")).fit(crops, labels, checkpoint_dir=tmp_path)
+    with pytest.raises(ModelFileError, match="got another data"):
+        create("classifiers", one).fit(crops[::-1].copy(), labels, checkpoint_dir=tmp_path)

@@ -1,0 +1,120 @@
+"""`ferbench train` and `ferbench evaluate`, on the built-in faces and on real ones where they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ferbench.cli import main
+
+SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=35, n_test=70)"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "hog"
+    code = main(["train", "hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "val", "--out", str(folder)])
+    assert code == 0
+    return folder
+
+
+def test_train_saves_a_pipeline_with_its_record_and_validation(trained: Path) -> None:
+    record = json.loads((trained / "pipeline.json").read_text())
+    assert record["pipeline"] == "whole-image/hog/linear-svm@sklearn"
+    assert record["trained_on"]["n"] == 140
+    assert record["metrics"]["split"] == "val"
+    assert record["metrics"]["n"] == 35
+
+
+def test_evaluate_prints_one_json_object(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(trained), "--dataset", SYNTHETIC, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["split"] == "test"
+    assert record["n"] == 70
+    assert record["accuracy_ci"][0] < record["accuracy"] < record["accuracy_ci"][1]
+    assert record["macro_f1_ci"][0] <= record["macro_f1"] <= record["macro_f1_ci"][1]
+    assert record["accuracy"] > 2 / 7
+    assert set(record["per_class"]) == {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
+    assert len(record["dataset_revision"]) == 16
+    assert sum(map(sum, record["confusion"])) == 70
+    right = sum(record["confusion"][i][i] for i in range(7))
+    assert record["accuracy"] == pytest.approx(right / 70)
+
+
+def test_evaluate_prints_a_table_within_80_columns(trained: Path, capsys: pytest.CaptureFixture[str], tmp_path) -> None:
+    items = tmp_path / "items.csv"
+    assert main(["evaluate", str(trained), "--dataset", SYNTHETIC, "--items", str(items)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("accuracy") for line in lines)
+    assert len(items.read_text().splitlines()) == 71
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", SYNTHETIC, "--split", "tset"], "did you mean 'test'"),
+        (["--dataset", "sinthetic"], "did you mean 'synthetic'"),
+        (["--dataset", SYNTHETIC, "--runtime", "litert"], "cannot run linear-svm"),
+        (["--dataset", "fer2013"], "FERBENCH_DATA"),
+        (["--dataset", SYNTHETIC, "--items", "/no/such/folder/x.csv"], "no such folder"),
+    ],
+)
+def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) -> None:
+    assert main(["evaluate", str(trained), *arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert error.count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["haar-lbp-smv", "--dataset", SYNTHETIC], "haar-lbp-smv"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--soft-labels", "0.5"], "for networks"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "train"], "judged on what it learns from"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--limit", "0"], "--limit must be 1 or more"),
+    ],
+)
+def test_train_says_what_is_wrong(arguments, message, capsys, tmp_path: Path) -> None:
+    assert main(["train", *arguments, "--out", str(tmp_path / "x")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.deep
+def test_a_network_trains_logs_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    spec = "se-resnet(width=8, blocks=(1,), epochs=2, batch_size=16)@litert"
+    command = ["train", spec, "--dataset", SYNTHETIC, "--val-split", "val", "--limit", "70", "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert "epoch 2: loss" in capsys.readouterr().err
+    assert {"pipeline.json", "model.tflite", "model.keras", "training.csv"} <= {p.name for p in tmp_path.iterdir()}
+    log = (tmp_path / "training.csv").read_text()
+    assert len(log.splitlines()) == 3
+    assert main(command) == 0, "a finished training answers from its checkpoint"
+    assert (tmp_path / "training.csv").read_text() == log
+
+
+@pytest.mark.realdata
+@pytest.mark.usefixtures("real_data")
+def test_fer2013_and_in_the_wild(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "hog")
+    assert main(["train", "haar/hog/linear-svm", "--dataset", "fer2013", "--limit", "3000", "--out", folder]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", folder, "--dataset", "fer2013", "--split", "val", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["n"] == 3579
+    assert record["accuracy"] > 0.35
+    assert main(["evaluate", folder, "--dataset", "fer2013", "--split", "test"]) == 2
+    assert "no 'test' split" in capsys.readouterr().err
+    assert main(["evaluate", folder, "--dataset", "lfw-emotions", "--split", "all"]) == 2
+    assert "contempt policy" in capsys.readouterr().err
+    command = ["evaluate", folder, "--dataset", "lfw-emotions", "--split", "all", "--contempt", "drop", "--json"]
+    assert main(command) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["n_dropped"] == 2
+    assert not record["detector_bypassed"]
+    assert record["n_detected"] <= record["n"] == 412

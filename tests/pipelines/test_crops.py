@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferbench.faces import Faces
+from ferbench.pipelines import crop_faces
+from ferbench.pipelines.crops import resize_crops
+
+
+def faces(*boxes: tuple[float, float, float, float]) -> Faces:
+    return Faces.from_lists([np.array(boxes, np.float32)])
+
+
+def test_a_square_box_of_the_crop_size_is_cut_out_unchanged() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (100, 120), np.uint8)
+    crop = crop_faces([image], faces((30, 20, 78, 68)), size=48)
+    np.testing.assert_array_equal(crop[0], image[20:68, 30:78])
+
+
+def test_scale_widens_and_shift_moves_down() -> None:
+    image = np.zeros((200, 200), np.uint8)
+    image[100:] = 255
+    box = (80, 60, 120, 100)  # all above the edge
+    assert crop_faces([image], faces(box), size=40)[0].max() == 0
+    wider = crop_faces([image], faces(box), size=60, scale=1.5)[0]
+    assert wider[:50].max() == 0
+    assert wider[50:].min() == 255
+    assert crop_faces([image], faces(box), size=40, shift=1.0)[0].min() == 255
+
+
+def test_beyond_the_border_the_border_is_repeated() -> None:
+    image = np.full((50, 50), 7, np.uint8)
+    image[:, -1] = 200
+    crop = crop_faces([image], faces((40, 10, 60, 30)), size=20)[0]
+    assert (crop[:, 9:] == 200).all()
+    assert (crop[:, :9] == 7).all()
+
+
+def test_colour_becomes_gray_with_the_weights_of_rgb_not_bgr() -> None:
+    image = np.zeros((48, 48, 3), np.uint8)
+    image[..., 0] = 255  # red
+    assert crop_faces([image], faces((0, 0, 48, 48)))[0][0, 0] == round(0.299 * 255)
+
+
+@given(
+    box=st.tuples(*[st.floats(-500, 500) for _ in range(4)]),
+    scale=st.floats(0.1, 4),
+    shift=st.floats(-1, 1),
+    shape=st.tuples(st.integers(1, 80), st.integers(1, 80)),
+)
+def test_any_box_gives_a_crop(box, scale, shift, shape) -> None:
+    image = np.full(shape, 9, np.uint8)
+    crop = crop_faces([image], faces(box), size=24, scale=scale, shift=shift)
+    assert crop.shape == (1, 24, 24)
+    assert (crop == 9).all()
+
+
+@pytest.mark.parametrize("size", [24, 48, 64])
+def test_resize_crops_to_any_size(size: int) -> None:
+    assert resize_crops(np.zeros((3, 48, 48), np.uint8), size).shape == (3, size, size)
+    assert resize_crops(np.zeros((0, 48, 48), np.uint8), size).shape == (0, size, size)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.labels import FER7, LabelSpace
+from ferbench.pipelines import make_pipeline
+from tests.pipelines.conftest import LABELS, striped_crops
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make_pipeline("haar", "hog", "linear-svm").fit(*striped_crops(90))
+
+
+def test_probabilities_follow_the_label_space_not_the_alphabet(fitted) -> None:
+    crops, labels = striped_crops(30, seed=1)
+    p = fitted.classify(crops)
+    assert fitted.labels == FER7.labels
+    assert p.shape == (30, 7)
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(FER7.decode(p.argmax(axis=1)) == labels) > 0.9
+    never_learnt = [i for i, name in enumerate(FER7) if name not in LABELS]
+    assert (p[:, never_learnt] == 0).all()
+
+
+def test_from_the_crop_onwards_it_is_a_scikit_learn_estimator(fitted) -> None:
+    crops, labels = striped_crops(60, seed=2)
+    assert cross_val_score(clone(fitted.estimator_), crops, labels, cv=3).mean() > 0.8
+
+
+def test_fit_from_cached_features_equals_fit(fitted) -> None:
+    crops, labels = striped_crops(90)
+    other = make_pipeline("haar", "hog", "linear-svm")
+    assert other.has_cacheable_features
+    other.fit_from_features(other.features_of(crops), labels, label_space=FER7)
+    np.testing.assert_allclose(other.classify(crops), fitted.classify(crops), atol=1e-6)
+    np.testing.assert_allclose(other.classify_features(other.features_of(crops)), fitted.classify(crops), atol=1e-6)
+    assert not make_pipeline("pca(n_components=5)", "linear-svm").has_cacheable_features
+
+
+def test_process_times_every_stage_of_a_crop(fitted) -> None:
+    crops, _ = striped_crops(4)
+    done = fitted.process(list(crops), detector_bypassed=True)
+    np.testing.assert_allclose(done.probabilities, fitted.classify(crops), atol=1e-6)
+    assert set(done.times_ns) == {"detect", "align", "features", "classify", "total"}
+    assert done.times_ns["total"] == sum(v for k, v in done.times_ns.items() if k != "total")
+    assert done.faces.xyxy.tolist() == [[0, 0, 48, 48]] * 4
+
+
+def test_an_image_without_a_face_is_skipped_taken_whole_or_refused(fitted) -> None:
+    blank = np.zeros((200, 200, 3), np.uint8)
+    assert fitted.predict(blank) == []
+    pipeline = make_pipeline("haar", "hog", "linear-svm", on_no_face="whole").fit(*striped_crops(30))
+    (face,) = pipeline.predict(blank)
+    assert face.box == (0, 0, 200, 200)
+    assert face.detection_score == 0
+    assert face.label in FER7
+    pipeline.on_no_face = "raise"
+    with pytest.raises(NoFaceError, match="1 of 1 images"):
+        pipeline.predict(blank)
+
+
+def test_predictions_name_their_label(fitted) -> None:
+    crops, labels = striped_crops(1)
+    whole = make_pipeline("hog", "linear-svm").fit(*striped_crops(90))
+    (face,) = whole.predict(crops[0])
+    assert face.label == labels[0]
+    assert face.probability == max(face.probabilities.values())
+    assert list(face.probabilities) == list(FER7)
+
+
+def test_label_space_may_be_given_and_is_checked() -> None:
+    crops, _ = striped_crops(30)
+    own = LabelSpace("MOODS", ("calm", "tense", "other"))
+    names = np.asarray(own.labels)[np.arange(30) % 3]
+    assert make_pipeline("hog", "linear-svm", label_space=own).fit(crops, names).labels == own.labels
+    with pytest.raises(LabelError, match="no known label space"):
+        make_pipeline("hog", "linear-svm").fit(crops, names)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda p: p.classify(np.zeros((1, 48, 48), np.uint8)), NotFittedError, "not fitted"),
+        (lambda p: p.labels, NotFittedError, "no labels yet"),
+        (lambda p: p.fit(np.zeros((2, 48, 48), np.uint8)), ParameterError, "crops need labels"),
+        (lambda p: p.fit(np.zeros((2, 48, 48)), ["happy", "sad"]), ShapeError, "float64"),
+        (lambda p: p.save("/nonexistent"), NotFittedError, "fit it before saving"),
+    ],
+)
+def test_misuse_is_named(call, error, message) -> None:
+    with pytest.raises(error, match=message):
+        call(make_pipeline("hog", "linear-svm"))
+
+
+def test_unknown_on_no_face_is_refused() -> None:
+    with pytest.raises(ParameterError, match="skip, whole or raise"):
+        make_pipeline("hog", "linear-svm", on_no_face="guess")  # type: ignore[arg-type]

@@ -1,0 +1,114 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
+from ferbench.pipelines import load_pipeline, make_pipeline
+from tests.pipelines.conftest import striped_crops
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make_pipeline("haar", "hog", "linear-svm").fit(*striped_crops(90))
+
+
+@pytest.fixture
+def saved(fitted, tmp_path: Path) -> Path:
+    return fitted.save(tmp_path / "model", metrics={"accuracy": 0.5})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lbp(grid=4)/linear-svm",
+        "pixels/logistic-regression",
+        "pca(n_components=8)/rbf-svm",
+        "hog/knn",
+        "hog/random-forest(n_estimators=5)",
+        "majority",
+    ],
+)
+def test_every_classifier_survives_the_disk_to_the_last_bit(name: str, tmp_path: Path) -> None:
+    crops, labels = striped_crops(60)
+    pipeline = make_pipeline(name).fit(crops, labels)
+    loaded = load_pipeline(pipeline.save(tmp_path))
+    assert loaded.id == pipeline.id
+    assert loaded.labels == pipeline.labels
+    np.testing.assert_array_equal(loaded.classify(crops), pipeline.classify(crops))
+
+
+def test_an_exchanged_file_is_named(saved: Path) -> None:
+    with (saved / "model.skops").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelFileError, match=r"model\.skops was exchanged or damaged: got sha256"):
+        load_pipeline(saved)
+
+
+def test_a_missing_file_is_named(saved: Path) -> None:
+    (saved / "model.skops").unlink()
+    with pytest.raises(ModelFileError, match=r"model\.skops is missing"):
+        load_pipeline(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "unknown format: got version 99, expected version 1"),
+        ({"files": {"../model.skops": "0"}}, "outside its folder"),
+    ],
+)
+def test_a_foreign_record_is_refused(saved: Path, change: dict[str, object], message: str) -> None:
+    path = saved / "pipeline.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ModelFileError, match=message):
+        load_pipeline(saved)
+
+
+def test_a_damaged_or_incomplete_record_is_named(saved: Path) -> None:
+    path = saved / "pipeline.json"
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(ModelFileError, match=r"pipeline\.json is damaged"):
+        load_pipeline(saved)
+    path.write_text('{"format": 1}')
+    with pytest.raises(ModelFileError, match="incomplete"):
+        load_pipeline(saved)
+
+
+def test_a_pickle_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({}))
+    with pytest.raises(ModelFileError, match="runs its author's code"):
+        load_pipeline(path)
+
+
+def test_types_that_are_not_known_to_be_safe_are_refused(saved: Path) -> None:
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    skops.io.dump(FunctionTransformer(np.linalg.inv), saved / "model.skops")
+    record = json.loads((saved / "pipeline.json").read_text())
+    import hashlib
+
+    record["files"]["model.skops"] = hashlib.sha256((saved / "model.skops").read_bytes()).hexdigest()
+    (saved / "pipeline.json").write_text(json.dumps(record))
+    with pytest.raises(ModelFileError, match="not known to be safe"):
+        load_pipeline(saved)
+
+
+def test_unknown_names_and_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown pipeline 'tinny'"):
+        load_pipeline("tinny")
+    with pytest.raises(ModelFileError, match=r"folder with pipeline\.json"):
+        load_pipeline(tmp_path)
+    with pytest.raises(NotFittedError, match="is a preset and not trained"):
+        load_pipeline("haar-lbp-svm")
+
+
+def test_another_runtime_than_the_files_allow(saved: Path) -> None:
+    from ferbench.errors import ParameterError
+
+    with pytest.raises(ParameterError, match="cannot run linear-svm"):
+        load_pipeline(saved, runtime="litert")
