@@ -57,7 +57,11 @@ def percentile(times: StageTimes | None, name: str) -> float | None:
 
 @dataclass(frozen=True)
 class StageBar:
-    """Mean milliseconds per frame of one row, stage by stage; ``other`` is what the stages do not account for."""
+    """Median milliseconds per frame of one row, stage by stage.
+
+    Medians, because one hiccup of the machine would stretch a mean. They need not add up: ``other`` is what the median
+    of the whole frame holds besides them, where that is positive.
+    """
 
     row: RowView
     latency: LatencySummary
@@ -65,9 +69,9 @@ class StageBar:
 
     @property
     def total(self) -> float:
-        """Mean end-to-end milliseconds per frame, as measured; the sum of the stages where there is no such clock."""
+        """Median end-to-end milliseconds per frame; the sum of the stages where there is no such clock."""
         total = self.latency.stages.get("total")
-        return total.mean if total else sum(ms for _, ms in self.stages)
+        return total.p50 if total else sum(ms for _, ms in self.stages)
 
 
 @dataclass(frozen=True)
@@ -369,10 +373,10 @@ def _both_ways(comparisons: list[Comparison], dataset: str) -> dict[tuple[str, s
 
 
 def _stage_bar(row: RowView, latency: LatencySummary) -> StageBar:
-    stages = [(name, latency.stages[name].mean) for name in STAGES if name != "total" and name in latency.stages]
+    stages = [(name, latency.stages[name].p50) for name in STAGES if name != "total" and name in latency.stages]
     total = latency.stages.get("total")
-    rest = total.mean - sum(ms for _, ms in stages) if total else 0.0
-    if total and rest > 0.005 * total.mean:
+    rest = total.p50 - sum(ms for _, ms in stages) if total else 0.0
+    if total and rest > 0.005 * total.p50:
         stages.append(("other", rest))
     return StageBar(row, latency, tuple(stages))
 

@@ -64,7 +64,7 @@ def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
     for row in rows:
         _draw_point(axes, row)
     if is_wide:
-        _label_points(figure, axes, rows)
+        _label_points(figure, axes, view, rows)
     summary = "; ".join(
         f"{row.rank} {row.name}: {percent(row.accuracy.value)} % at {milliseconds(row.p50)} ms"
         for row in rows
@@ -76,7 +76,7 @@ def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
 
 
 def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "stages") -> str | None:
-    """Mean milliseconds per frame as one stacked bar for each row, its name above the bar.
+    """Median milliseconds per frame as one stacked bar for each row, its name above the bar.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
             max(left, bar.total) + offset, y, number(bar.total, decimals), color=colour("ink"), va="center", size=12
         )
     axes.yaxis.set_visible(False)
-    axes.set_xlabel("mean ms per frame", color=colour("muted"), loc="left", labelpad=4)
+    axes.set_xlabel("median ms per frame", color=colour("muted"), loc="left", labelpad=4)
     axes.set_xticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -128,7 +128,7 @@ def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
         + ")"
         for bar in bars
     )
-    return _svg(figure, f"Mean milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
+    return _svg(figure, f"Median milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
 
 
 def _canvas(width: int, height: int, *, left: int, right: int, top: int, bottom: int) -> tuple[Figure, Axes]:
@@ -265,7 +265,7 @@ def _draw_point(axes: Axes, row: RowView) -> None:
     number_text.set_gid("pointer-none")
 
 
-def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
+def _label_points(figure: Figure, axes: Axes, view: DatasetView, rows: list[RowView]) -> None:
     """Names beside their points, moved off other points, bars and names; a name without room is left out."""
     centres = [tuple(axes.transData.transform((_x(row), _y(row)))) for row in rows]
     names = [_shortened(row.name, _MAX_LABEL) for row in rows]
@@ -273,7 +273,7 @@ def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
     places = place_labels(
         [(float(x), float(y)) for x, y in centres],
         [(6.4 * len(name) + 2, 13.0) for name in names],
-        obstacles=_obstacles(axes, rows),
+        obstacles=_obstacles(axes, rows, view.majority_share),
         bounds=(box.x0, box.y0, box.x1 + 14, box.y1 + 10),
     )
     for name, place in zip(names, places, strict=True):
@@ -290,8 +290,8 @@ def _label_points(figure: Figure, axes: Axes, rows: list[RowView]) -> None:
             )
 
 
-def _obstacles(axes: Axes, rows: list[RowView]) -> list[Box]:
-    """Thin boxes around what a label should not cross: interval bars, the front and the 30 fps line."""
+def _obstacles(axes: Axes, rows: list[RowView], majority_share: float | None) -> list[Box]:
+    """Thin boxes around what a label should not cross: interval bars, the front and the reference lines."""
     lines = [
         (_x(row), 100 * row.accuracy.low, _x(row), 100 * row.accuracy.high)
         for row in rows
@@ -303,6 +303,8 @@ def _obstacles(axes: Axes, rows: list[RowView]) -> list[Box]:
     lines += [(_x(b), _y(a), _x(b), _y(b)) for a, b in pairwise(front)]
     bottom, top = axes.get_ylim()
     lines.append((_REALTIME_MS, bottom, _REALTIME_MS, top))
+    if majority_share is not None:
+        lines.append((axes.get_xlim()[0], 100 * majority_share, axes.get_xlim()[1], 100 * majority_share))
     boxes = []
     for x0, y0, x1, y1 in lines:
         (left, low), (right, high) = axes.transData.transform([(x0, y0), (x1, y1)])

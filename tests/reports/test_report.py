@@ -298,3 +298,11 @@ def test_unknown_formats_are_refused(run_folder: Path) -> None:
         build_report(run_folder, ["htm"])
     with pytest.raises(ParameterError, match="no report format"):
         build_report(run_folder, [])
+
+
+def test_stage_bars_reach_the_median_frame(summary: Summary) -> None:
+    for _, bars in build_context(summary).datasets[1].stage_bars():
+        for bar in bars:
+            assert bar.total == bar.latency.stages["total"].p50
+            assert sum(ms for _, ms in bar.stages) == pytest.approx(bar.total)
+            assert bar.stages[-1][0] == "other"
