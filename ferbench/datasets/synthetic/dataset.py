@@ -23,7 +23,7 @@ from ferbench.samples import DatasetInfo, SampleKind, Samples
 
 __all__ = ["GENERATOR_VERSION", "SyntheticFaces", "SyntheticPhotos"]
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Part of every revision: to be raised by whoever changes a pixel of what is drawn."""
 
 _SPLITS = ("train", "val", "test")
@@ -183,7 +183,7 @@ class SyntheticFaces:
         kind: SampleKind = "photos",
         size: tuple[int, int] = (320, 240),
         images_per_subject: int = 14,
-        intensity: tuple[float, float] = (0.35, 1.0),
+        intensity: tuple[float, float] = (0.5, 1.0),
         occlusion: float = 0.08,
         crop_size: int = 48,
         cache: bool = True,

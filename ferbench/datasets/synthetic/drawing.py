@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ferbench.datasets.synthetic.geometry import Points
 from ferbench.datasets.synthetic.identity import Colour
-from ferbench.datasets.synthetic.pose import CANVAS_UNITS
+from ferbench.datasets.synthetic.pose import CANVAS_LEFT, CANVAS_TOP, CANVAS_UNITS
 from ferbench.datasets.synthetic.relief import SHIFT, fixed_points
 
 __all__ = ["Drawing", "ellipse", "grain"]
@@ -26,8 +26,14 @@ def _bytes(colour: Colour) -> _COLOUR_TYPE:
 
 def ellipse(x: float, y: float, rx: float, ry: float, n: int = 20) -> Points:
     """(n, 2) points of an upright ellipse."""
+    points: Points = _circle(n) * (rx, ry) + (x, y)
+    return points
+
+
+@lru_cache(maxsize=32)
+def _circle(n: int) -> Points:
     t = np.linspace(0.0, 2 * np.pi, n, endpoint=False)
-    return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], axis=1)
+    return np.stack([np.cos(t), np.sin(t)], axis=1)
 
 
 @lru_cache(maxsize=8)
@@ -57,6 +63,12 @@ class Drawing:
         self.rgb[:] = _bytes(colour)
         self.alpha = np.zeros((resolution, resolution), np.uint8)
 
+    def copy(self) -> Drawing:
+        """The same drawing with colours of its own; coverage is shared."""
+        other = Drawing.__new__(Drawing)
+        other.resolution, other.rgb, other.alpha = self.resolution, self.rgb.copy(), self.alpha
+        return other
+
     def cover(self, points: Points, colour: Colour) -> None:
         """Fill a shape that belongs to the head: it hides what is behind."""
         self.fill(points, colour)
@@ -74,11 +86,15 @@ class Drawing:
 
     def box(self, shapes: Sequence[Points], margin: float) -> tuple[slice, slice]:
         """Rows and columns of the part of the drawing that holds some shapes and a margin in head units."""
-        pixels = np.concatenate([fixed_points(s, self.resolution)[0] for s in shapes]) / (1 << SHIFT)
-        pad = int(margin * self.resolution / CANVAS_UNITS) + 2
-        x0, y0 = np.maximum(np.floor(pixels.min(0)).astype(int) - pad, 0)
-        x1, y1 = np.minimum(np.ceil(pixels.max(0)).astype(int) + pad + 1, self.resolution)
-        return slice(int(y0), max(int(y1), int(y0))), slice(int(x0), max(int(x1), int(x0)))
+        points = shapes[0] if len(shapes) == 1 else np.concatenate(shapes)
+        per_unit, pad = self.resolution / CANVAS_UNITS, int(margin * self.resolution / CANVAS_UNITS) + 2
+        spans = []
+        for axis, origin in ((1, CANVAS_TOP), (0, CANVAS_LEFT)):
+            along = points[:, axis]
+            start = max(int((float(along.min()) - origin) * per_unit) - pad, 0)
+            stop = min(int((float(along.max()) - origin) * per_unit) + pad + 1, self.resolution)
+            spans.append(slice(start, max(start, stop)))
+        return spans[0], spans[1]
 
     def mask(self, shapes: Sequence[Points], where: tuple[slice, slice], blur: float = 0.0) -> npt.NDArray[np.uint8]:
         """(h, w) uint8 coverage of some shapes within a part of the drawing; ``blur`` in head units."""
@@ -99,6 +115,5 @@ class Drawing:
 
     def lay(self, where: tuple[slice, slice], colour: npt.ArrayLike, weight: npt.NDArray[np.float32]) -> None:
         """Mix a colour, or an (h, w, 3) picture, into a part of the drawing with (h, w) weights in [0, 1]."""
-        part = self.rgb[where].astype(np.float32)
-        part += (np.asarray(colour, np.float32) - part) * weight[..., None]
-        self.rgb[where] = np.clip(part, 0, 255).astype(np.uint8)
+        part = self.rgb[where]
+        self.rgb[where] = part + (np.asarray(colour, np.float32) - part) * weight[..., None]

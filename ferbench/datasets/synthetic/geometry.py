@@ -7,6 +7,7 @@ front; turning the head is :mod:`ferbench.datasets.synthetic.pose`'s work.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +38,19 @@ def smooth(points: npt.ArrayLike, per_segment: int = 8, *, closed: bool = False)
     (m, 2) float64
     """
     p = np.asarray(points, np.float64)
+    curve: Points = _spline(len(p), per_segment, closed) @ p
+    return curve
+
+
+@lru_cache(maxsize=128)
+def _spline(n: int, per_segment: int, closed: bool) -> npt.NDArray[np.float64]:
+    """(m, n): a spline is linear in its points, so one matrix draws all splines of a kind."""
+    p = np.eye(n)
     padded = np.vstack([p[-1], p, p[0], p[1]]) if closed else np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
     t = np.linspace(0.0, 1.0, per_segment, endpoint=False)[:, None]
-    basis = np.hstack(
-        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
-    )  # (per_segment, 4)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 4, axis=0)  # (n segments, 2, 4)
-    curve: Points = 0.5 * np.einsum("tk,sdk->std", basis, windows).reshape(-1, 2)
-    return curve if closed else np.vstack([curve, p[-1]])
+    basis = np.hstack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3])
+    rows = [0.5 * basis @ padded[i : i + 4] for i in range(len(padded) - 3)]
+    return np.vstack(rows if closed else [*rows, p[-1:]])
 
 
 def band(line: Points, dx: float, dy: float) -> Points:
@@ -100,8 +106,9 @@ def _outline(who: Identity, drop: float) -> tuple[Points, float]:
     w, chin = who.width, who.chin + drop
     right = [
         (0.0, who.crown),
-        (0.50 * w, who.crown + 0.10),
-        (0.88 * w, who.crown + 0.42),
+        (0.42 * w, who.crown + 0.05),
+        (0.78 * w, who.crown + 0.24),
+        (0.94 * w, who.crown + 0.50),
         (1.00 * w, -0.28),
         (1.00 * w, 0.10),
         (0.955 * w, 0.42 + 0.3 * drop),
@@ -151,8 +158,8 @@ def _brow(who: Identity, au: Activation, side: float) -> Points:
     g = au.get
     y = who.brow_y + 0.085 * g(4, 0) + 0.055 * g(9, 0) + 0.018 * g(7, 0) + 0.012 * g(6, 0) - 0.02 * g(5, 0)
     inner = y - 0.135 * g(1, 0) + 0.030 * g(4, 0)
-    middle = y - who.brow_arch - 0.075 * g(1, 0) - 0.105 * g(2, 0)
-    outer = y + 0.022 - 0.115 * g(2, 0) - 0.012 * g(4, 0) + 0.020 * g(1, 0)
+    middle = y - who.brow_arch - 0.075 * g(1, 0) - 0.095 * g(2, 0)
+    outer = y + 0.016 - 0.125 * g(2, 0) - 0.012 * g(4, 0) + 0.020 * g(1, 0)
     squeeze = 0.050 * g(4, 0) + 0.02 * g(9, 0)
     x = who.eye_x
     return smooth(
@@ -173,7 +180,7 @@ def _mouth(who: Identity, au: Activation, drop: float, sides: tuple[float, float
         1.0 + 0.30 * g(12, 0) + 0.32 * g(20, 0) - 0.16 * g(23, 0) - 0.06 * g(24, 0) - 0.20 * g(26, 0) + 0.04 * g(15, 0)
     )
     y = who.mouth_y - 0.020 * g(17, 0) - 0.025 * g(10, 0) - 0.012 * g(9, 0)
-    lift = -0.120 * g(12, 0) + 0.105 * g(15, 0) + 0.030 * g(20, 0) + 0.25 * drop + 0.02 * g(16, 0)
+    lift = -0.120 * g(12, 0) + 0.105 * g(15, 0) + 0.030 * g(20, 0) + 0.42 * drop + 0.02 * g(16, 0)
     raise_upper = 0.060 * g(10, 0) + 0.026 * g(9, 0) + 0.014 * g(25, 0) + 0.020 * g(12, 0) * g(25, 0)
     sink_lower = 0.055 * g(25, 0) + 0.050 * g(16, 0) + 0.95 * drop - 0.030 * g(17, 0)
     gap = max(0.0, 0.75 * raise_upper * min(1.0, g(25, 0) + g(16, 0) + 0.35 * g(10, 0)) + max(sink_lower, 0.0))
@@ -198,9 +205,9 @@ def _mouth(who: Identity, au: Activation, drop: float, sides: tuple[float, float
 
     # Corners that go up bow the closed line down in its middle, and the other way round.
     bow = 0.32
-    top = row(seam_up - upper, seam_up - 0.62 * upper + 0.15 * gap, bow, 0.012)
-    inner_top = row(seam_up, seam_up + 0.14 * gap, bow, -0.004)
-    inner_low = row(seam_low, seam_low - 0.20 * gap, bow)
+    top = row(seam_up - upper, seam_up - 0.62 * upper + 0.09 * gap, bow, 0.012)
+    inner_top = row(seam_up, seam_up + 0.10 * gap, bow, -0.004)
+    inner_low = row(seam_low, seam_low - 0.14 * gap, bow)
     bottom = row(seam_low + lower, seam_low + 0.66 * lower - 0.10 * gap, bow)
     t, it, il, b = (smooth(points, 5) for points in (top, inner_top, inner_low, bottom))
     return MouthShape(
@@ -210,7 +217,7 @@ def _mouth(who: Identity, au: Activation, drop: float, sides: tuple[float, float
         line=0.5 * (it + il),
         corners=np.array([left, right]),
         gap=gap,
-        upper_teeth=min(1.0, 0.3 + g(12, 0) + g(10, 0) + 0.5 * g(20, 0)),
+        upper_teeth=min(1.0, 0.1 + g(12, 0) + g(10, 0) + 0.5 * g(20, 0)),
         lower_teeth=min(1.0, g(16, 0) + 0.6 * g(20, 0)),
     )
 
@@ -229,7 +236,7 @@ def face_shape(
     asymmetry : float
         Positive: the face's right half in the picture moves more; within (-0.5, 0.5).
     """
-    drop = 0.135 * au.get(26, 0.0)
+    drop = 0.165 * au.get(26, 0.0)
     outline, chin = _outline(who, 0.75 * drop)
     halves = [
         {unit: min(1.0, strength * (1.0 + side * asymmetry)) for unit, strength in au.items()} for side in (-1.0, 1.0)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ferbench.datasets.synthetic.drawing import Drawing, ellipse, grain
 from ferbench.datasets.synthetic.geometry import FaceShape, Points, band, smooth
 from ferbench.datasets.synthetic.identity import Identity
-from ferbench.datasets.synthetic.paint import mixed
+from ferbench.datasets.synthetic.paint import ear_outline, mixed, neck_outline
 
 __all__ = ["paint_back_hair", "paint_beard", "paint_front_hair", "paint_glasses"]
 
@@ -25,8 +25,9 @@ def paint_back_hair(drawing: Drawing, who: Identity) -> list[Points]:
         return []
     end, wide = tips[who.hair_style], 1.16 if who.hair_style == "curly" else 1.10
     side = [
-        (0.0, top - 0.08),
-        (0.62 * w, top + 0.02),
+        (0.0, top - 0.09),
+        (0.42 * w, top - 0.04),
+        (0.82 * w, top + 0.16),
         (wide * w, -0.55),
         ((wide + 0.08) * w, 0.1),
         ((wide + 0.04) * w, 0.7 * end),
@@ -86,11 +87,13 @@ def paint_front_hair(
     over = [
         (-0.985 * w, burn),
         (-wide * w, -0.35),
-        (-0.93 * wide * w, top + 0.40),
-        (-0.52 * w, top + 0.06 - rise),
-        (0.0, top - rise),
-        (0.52 * w, top + 0.06 - rise),
-        (0.93 * wide * w, top + 0.40),
+        (-0.93 * wide * w, top + 0.43),
+        (-0.74 * wide * w, top + 0.19 - 0.6 * rise),
+        (-0.40 * w, top + 0.04 - rise),
+        (0.0, top - 0.01 - rise),
+        (0.40 * w, top + 0.04 - rise),
+        (0.74 * wide * w, top + 0.19 - 0.6 * rise),
+        (0.93 * wide * w, top + 0.43),
         (wide * w, -0.35),
         (0.985 * w, burn),
     ]
@@ -114,7 +117,8 @@ def paint_front_hair(
     strands = grain(kind)[offset : offset + size, offset : offset + size]
     covered = front
     if back:
-        head = drawing.mask([shape.outline], everything)
+        ears = [ear_outline(who, side) for side in (-1.0, 1.0)]
+        head = drawing.mask([shape.outline, neck_outline(who), *ears], everything)
         covered = np.maximum(front, np.minimum(drawing.mask(back, everything), 255 - head))
     return np.asarray(1.0 + (0.16 * opacity / 255) * strands * covered, np.float32)
 

@@ -8,7 +8,16 @@ from ferbench.datasets.synthetic.drawing import Drawing, ellipse
 from ferbench.datasets.synthetic.geometry import EyeShape, FaceShape, Points, band, smooth
 from ferbench.datasets.synthetic.identity import Colour, Identity
 
-__all__ = ["mixed", "paint_eye", "paint_features", "paint_glints", "paint_skin"]
+__all__ = [
+    "ear_outline",
+    "mixed",
+    "neck_outline",
+    "paint_eye",
+    "paint_features",
+    "paint_glints",
+    "paint_neck",
+    "paint_skin",
+]
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:
@@ -20,15 +29,39 @@ def mixed(a: Colour, b: Colour, share: float) -> Colour:
 _DARK: Colour = (26.0, 16.0, 14.0)
 
 
+def ear_outline(who: Identity, side: float) -> Points:
+    """The contour of the ear of a side, -1 or 1; wider at the top."""
+    ear = ellipse(side * who.width * 1.02, 0.08, 0.095 * who.ears, 0.19 * who.ears)
+    ear[:, 0] += side * 0.10 * np.maximum(0.08 - ear[:, 1], 0)
+    return ear
+
+
+def neck_outline(who: Identity) -> Points:
+    """The neck's contour, down to below the collar."""
+    w = who.width
+    right = [(0.58 * w, 0.45), (0.57 * w, 1.05), (0.60 * w, 1.30), (0.72 * w, 1.55)]
+    return np.vstack([smooth(right, 5), smooth([(-x, y) for x, y in right[::-1]], 5)])
+
+
+def paint_neck(drawing: Drawing, who: Identity, shape: FaceShape) -> None:
+    """The neck, with the shadow that the head throws on it."""
+    w = who.width
+    neck = neck_outline(who)
+    drawing.cover(neck, mixed(who.skin, (110, 56, 44), 0.16))
+    shadow = mixed(who.skin, (52, 22, 18), 0.58)
+    drawing.soft([ellipse(0.0, shape.chin - 0.03, 0.60 * w, 0.20)], shadow, 0.75, 0.045)
+    for side in (-1.0, 1.0):
+        cord = smooth([(side * 0.46 * w, 1.02), (side * 0.30 * w, 1.25), (side * 0.16 * w, 1.42)])
+        drawing.soft([band(cord, side * 0.05, 0.0)], shadow, 0.16, 0.03)
+
+
 def paint_skin(drawing: Drawing, who: Identity, shape: FaceShape) -> None:
     """Ears and the bare head."""
     shadow = mixed(who.skin, (90, 40, 30), 0.22)
     for side in (-1.0, 1.0):
         x = side * who.width * 1.02
         size = who.ears
-        ear = ellipse(x, 0.08, 0.095 * size, 0.19 * size)
-        ear[:, 0] += side * 0.10 * np.maximum(0.08 - ear[:, 1], 0)
-        drawing.cover(ear, mixed(who.skin, (150, 60, 50), 0.12))
+        drawing.cover(ear_outline(who, side), mixed(who.skin, (150, 60, 50), 0.12))
         drawing.soft([ellipse(x, 0.08, 0.045 * size, 0.11 * size)], shadow, 0.8, 0.015)
     drawing.cover(shape.outline, who.skin)
     if who.freckles:
@@ -56,10 +89,7 @@ def paint_eye(drawing: Drawing, who: Identity, eye: EyeShape) -> None:
     almond = np.vstack([eye.upper, eye.lower[::-1]])
     where = drawing.box([almond], 0.03)
     opening = drawing.mask([almond], where).astype(np.float32) * np.float32(1 / 255)
-    ball = Drawing.__new__(
-        Drawing
-    )  # the same canvas, on a copy of the colours: painted whole, then seen through the lids
-    ball.resolution, ball.rgb, ball.alpha = drawing.resolution, drawing.rgb.copy(), drawing.alpha
+    ball = drawing.copy()  # the eyeball is painted whole on a copy, then seen through the lids
     white = mixed((236, 230, 226), who.skin, 0.12)
     ball.fill(almond, white)
     ix, iy = eye.iris

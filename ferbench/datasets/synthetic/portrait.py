@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.datasets.synthetic.drawing import Drawing, ellipse, grain
-from ferbench.datasets.synthetic.geometry import FaceShape, Points, face_shape
+from ferbench.datasets.synthetic.drawing import Drawing, grain
+from ferbench.datasets.synthetic.geometry import FaceShape, Points, face_shape, smooth
 from ferbench.datasets.synthetic.hair import paint_back_hair, paint_beard, paint_front_hair, paint_glasses
 from ferbench.datasets.synthetic.identity import Identity
-from ferbench.datasets.synthetic.paint import mixed, paint_features, paint_glints, paint_skin
+from ferbench.datasets.synthetic.paint import neck_outline, paint_features, paint_glints, paint_neck, paint_skin
 from ferbench.datasets.synthetic.pose import CANVAS_UNITS, Pose
 from ferbench.datasets.synthetic.relief import SHIFT, Light, shade
 from ferbench.datasets.synthetic.units import Activation
@@ -80,7 +80,7 @@ def draw_portrait(image: Image, portrait: Portrait) -> npt.NDArray[np.float32]:
         True box, xyxy in pixels; not cut at the image's border.
     """
     shape = portrait.shape
-    _draw_torso(image, portrait, shape)
+    _draw_torso(image, portrait)
     painted = _paint(portrait, shape)
     _lay_over(image, painted, portrait.pose)
     return face_box(portrait, shape)
@@ -96,6 +96,7 @@ def _paint(portrait: Portrait, shape: FaceShape) -> npt.NDArray[np.uint8]:
     who, size = portrait.who, _resolution(portrait.pose.scale)
     drawing = Drawing(size, who.hair)
     back = paint_back_hair(drawing, who)
+    paint_neck(drawing, who, shape)
     paint_skin(drawing, who, shape)
     paint_beard(drawing, who, shape)
     paint_features(drawing, who, shape)
@@ -128,38 +129,38 @@ def _lay_over(image: Image, painted: npt.NDArray[np.uint8], pose: Pose) -> None:
     image[y0:y1, x0:x1] = cv2.add(behind, colours)
 
 
-def _draw_torso(image: Image, portrait: Portrait, shape: FaceShape) -> None:
-    """Neck and shoulders, which follow the head's place but not its turn."""
-    who, pose, light = portrait.who, portrait.pose, portrait.light
-    chin, w = shape.chin, who.width
-    lean = np.deg2rad(pose.roll)
-    base = np.array([pose.x - 0.9 * pose.scale * np.sin(lean), pose.y])
-    shift = 0.10 * np.sin(np.deg2rad(pose.yaw))
+def _draw_torso(image: Image, portrait: Portrait) -> None:
+    """Shoulders, which follow the head's place but not its turn; the neck belongs to the head's drawing."""
+    pose, light, who = portrait.pose, portrait.light, portrait.who
+    height, width = image.shape[:2]
+    # The collar sits where the turned head's neck ends.
+    base = pose.project(np.array([[0.0, 1.33]]))[0] - (0.0, 1.30 * pose.scale)
+    left, right = max(int(base[0] - 1.9 * pose.scale), 0), min(int(base[0] + 1.9 * pose.scale), width)
+    top = max(int(base[1] + 1.1 * pose.scale), 0)
+    if left >= right or top >= height:
+        return
+    # Below the drawing's lower edge the neck goes on behind the collar.
+    neck = np.rint(pose.project(neck_outline(who)) * (1 << SHIFT)).astype(np.int32)
+    r, g, b = (0.66 * light.gain * c * t for c, t in zip(who.skin, light.tint, strict=True))
+    cv2.fillPoly(image, [neck], (r, g, b), cv2.LINE_AA, SHIFT)
+    contour = (_SHOULDERS * pose.scale + base - (left, top)) * (1 << SHIFT)
+    mask = np.zeros((height - top, right - left), np.uint8)
+    cv2.fillPoly(mask, [np.rint(contour).astype(np.int32)], 255, cv2.LINE_AA, SHIFT)
+    # Cloth over a rounded body: brightest where it faces the lamp, folds as a slow wave.
+    x = (np.arange(left, right) - base[0]) / pose.scale
+    y = (np.arange(top, height) - base[1]) / pose.scale
+    round_off = np.maximum(1.0 - 0.16 * (x - 1.2 * light.direction[0]) ** 2, 0.5)
+    fold = 0.035 * np.sin(5.0 * x[None] + 2.6 * y[:, None] + who.texture_seed % 7) + 0.03 * np.sin(9.0 * x)[None]
+    level = (0.86 * light.gain * round_off[None] * (1.0 + fold)).clip(0.2, 1.3).astype(np.float32)
+    tinted = np.array(who.clothes, np.float32) * np.array(light.tint, np.float32)
+    cloth = cv2.merge([level * c for c in tinted]).clip(0, 255)
+    weight = cv2.merge([mask.astype(np.float32) / 255] * 3)
+    part = image[top:, left:right]
+    image[top:, left:right] = part + (cloth - part) * weight
 
-    def put(points: Points, colour: tuple[float, float, float], level: float) -> None:
-        pixels = np.rint((points * pose.scale + base) * (1 << SHIFT)).astype(np.int32)
-        r, g, b = (int(np.clip(c * level * light.gain * t, 0, 255)) for c, t in zip(colour, light.tint, strict=True))
-        cv2.fillPoly(image, [pixels], (r, g, b), cv2.LINE_AA, SHIFT)
 
-    side = -1.0 if light.direction[0] < 0 else 1.0
-    shoulders = np.array(
-        [
-            (-1.75, 2.9),
-            (-1.62, 1.95),
-            (-1.25, 1.62),
-            (-0.62, 1.42),
-            (0.62, 1.42),
-            (1.25, 1.62),
-            (1.62, 1.95),
-            (1.75, 2.9),
-        ]
-    )
-    put(shoulders, who.clothes, 0.80)
-    put(shoulders * (0.5, 1.0) + (side * 0.75, 0.0), who.clothes, 0.88)
-    neck = np.array(
-        [(-0.60 * w, 0.5), (-0.60 * w, 1.25), (-0.72 * w, 1.47), (0.72 * w, 1.47), (0.60 * w, 1.25), (0.60 * w, 0.5)]
-    )
-    put(np.vstack([neck[1:5], ellipse(0.0, 1.44, 0.72 * w, 0.20, 24)[:12]]), who.skin, 0.80)
-    put(neck, who.skin, 0.78)
-    put(neck * (0.45, 1.0) + (-side * 0.33 * w, 0.0), who.skin, 0.70)
-    put(ellipse(shift, chin - 0.02, 0.56 * w, 0.26), mixed(who.skin, (60, 24, 18), 0.35), 0.66)
+_HALF_SHOULDER = [(0.0, 1.37), (0.48, 1.23), (0.95, 1.43), (1.45, 1.72), (1.72, 2.1), (1.86, 3.4)]
+_SHOULDERS = smooth(
+    [(s * x, y) for s, half in ((-1, _HALF_SHOULDER[::-1]), (1, _HALF_SHOULDER[1:])) for x, y in half],
+    6,
+)

@@ -220,7 +220,7 @@ def shade(
     hollow: list[Bump] = [
         (0.0, tip_y + 0.085, 0.105, 0.035, 0.22),
         (0.0, mid + 0.15 + 0.7 * shape.mouth.gap, 0.12, 0.030, 0.14),
-        (0.0, chin + 0.05, 0.5, 0.09, 0.22),
+        (0.0, chin + 0.03, 0.42, 0.06, 0.14),
     ]
     for eye in shape.eyes:
         s, (cx, cy) = eye.side, eye.centre

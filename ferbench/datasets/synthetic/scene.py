@@ -1,16 +1,15 @@
-"""Whole pictures: a background, people in it, a lamp, a camera with its faults."""
+"""Whole pictures: people before a background, in some light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.datasets.synthetic.camera import background, occlude, photograph
 from ferbench.datasets.synthetic.identity import make_identity
 from ferbench.datasets.synthetic.portrait import Portrait, draw_portrait, face_box
 from ferbench.datasets.synthetic.pose import Pose
@@ -20,7 +19,7 @@ from ferbench.errors import ParameterError
 from ferbench.faces import Image
 from ferbench.labels import FER7
 
-__all__ = ["Scene", "SceneScript", "add_noise", "background", "check_size", "random_light", "scene", "script"]
+__all__ = ["Scene", "SceneScript", "check_size", "random_light", "scene", "script"]
 
 FACE_UNITS = 1.66
 """Height of a face box in head units, about."""
@@ -89,8 +88,8 @@ class SceneScript:
         for portrait in self.portraits:
             box = draw_portrait(image, portrait)
             if rng.random() < self.occlusion:
-                _occlude(image, box, rng)
-        return Scene(_photograph(image, rng), self.boxes, self.labels, self.subjects)
+                occlude(image, box, rng)
+        return Scene(photograph(image, rng), self.boxes, self.labels, self.subjects)
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -111,97 +110,15 @@ def random_light(rng: np.random.Generator) -> Light:
     return Light(
         (float(x), float(y), float(z)),
         ambient=float(rng.uniform(0.38, 0.75)),
-        gain=float(np.clip(rng.normal(1.0, 0.14), 0.62, 1.28)),
+        gain=float(np.clip(rng.normal(0.94, 0.13), 0.62, 1.14)),
         tint=(1.0 + warm, 1.0, 1.0 - warm),
     )
-
-
-def background(rng: np.random.Generator, size: tuple[int, int]) -> Image:
-    """(H, W, 3) uint8 RGB clutter: gradients, blurred things far away, sharper ones nearer."""
-    width, height = size
-    small = (max(8, width // 4), max(8, height // 4))
-    top, bottom = rng.uniform(30, 225, (2, 3))
-    ramp = np.linspace(0, 1, small[1])[:, None, None]
-    far = np.asarray(np.broadcast_to(top * (1 - ramp) + bottom * ramp, (small[1], small[0], 3)), np.uint8).copy()
-    _clutter(rng, far, int(rng.integers(3, 10)))
-    blurred = cv2.GaussianBlur(far, (0, 0), float(rng.uniform(1.0, 4.0)))
-    image = np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    _clutter(rng, image, int(rng.integers(0, 5)))
-    return image
-
-
-def _clutter(rng: np.random.Generator, image: Image, n: int) -> None:
-    """Draw n rectangles, discs and bars."""
-    height, width = image.shape[:2]
-    for _ in range(n):
-        r, g, b = (int(c) for c in rng.integers(20, 235, 3))
-        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
-        w, h = int(rng.uniform(0.05, 0.4) * width), int(rng.uniform(0.05, 0.5) * height)
-        kind = int(rng.integers(3))
-        if kind == 0:
-            cv2.rectangle(image, (x - w // 2, y - h // 2), (x + w // 2, y + h // 2), (r, g, b), -1, cv2.LINE_AA)
-        elif kind == 1:
-            cv2.circle(image, (x, y), max(2, min(w, h) // 2), (r, g, b), -1, cv2.LINE_AA)
-        else:
-            end = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-            cv2.line(image, (x, y), end, (r, g, b), max(1, w // 12), cv2.LINE_AA)
-
-
-@lru_cache(maxsize=1)
-def _noise_tile() -> npt.NDArray[np.int8]:
-    """(1024, 1400, 3) normal noise of standard deviation 32: pictures take a random part of it."""
-    noise = np.random.default_rng(48).standard_normal((1024, 1400, 3), dtype=np.float32)
-    return np.clip(np.rint(32 * noise), -127, 127).astype(np.int8)
-
-
-def add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
-    """The image with sensor noise of a standard deviation in gray levels; 0 leaves it as it is."""
-    if sigma <= 0:
-        return image
-    height, width = image.shape[:2]
-    tile = _noise_tile()
-    reps = (-(-(height + 64) // tile.shape[0]), -(-(width + 64) // tile.shape[1]), 1)
-    tile = np.tile(tile, reps) if max(reps) > 1 else tile
-    y, x = int(rng.integers(0, tile.shape[0] - height)), int(rng.integers(0, tile.shape[1] - width))
-    noise = tile[y : y + height, x : x + width]
-    sign = 1.0 if rng.random() < 0.5 else -1.0
-    return np.asarray(cv2.addWeighted(image, 1.0, noise, sign * sigma / 32.0, 0.0, dtype=cv2.CV_8U), np.uint8)
-
-
-def _photograph(image: Image, rng: np.random.Generator) -> Image:
-    """What a cheap camera makes of a picture: a little blur, now and then of motion, and noise."""
-    kind = rng.random()
-    if kind < 0.55:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.1))), np.uint8)
-    elif kind < 0.65:
-        length = int(rng.integers(3, 6))
-        kernel = np.zeros((length, length), np.float32)
-        kernel[length // 2] = 1.0 / length
-        image = np.asarray(cv2.filter2D(image, -1, kernel if rng.random() < 0.5 else kernel.T), np.uint8)
-    return add_noise(image, float(rng.gamma(2.0, 2.2)), rng)
-
-
-def _occlude(image: Image, box: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
-    """Put a thing in front of a small part of the face: at the forehead, a cheek or the chin."""
-    x0, y0, x1, y1 = (float(v) for v in box)
-    w, h = x1 - x0, y1 - y0
-    where = int(rng.integers(3))
-    r, g, b = (int(c) for c in rng.integers(20, 235, 3))
-    if where == 0:
-        centre, axes = (x0 + 0.5 * w, y0 - 0.12 * h), (0.62 * w, rng.uniform(0.18, 0.28) * h)
-    elif where == 1:
-        side = x0 if rng.random() < 0.5 else x1
-        centre, axes = (side, y0 + rng.uniform(0.5, 0.9) * h), (rng.uniform(0.10, 0.22) * w, rng.uniform(0.15, 0.3) * h)
-    else:
-        centre, axes = (x0 + 0.5 * w, y1 + 0.08 * h), (0.5 * w, rng.uniform(0.12, 0.2) * h)
-    place = (int(centre[0]), int(centre[1])), (int(axes[0]), int(axes[1]))
-    cv2.ellipse(image, place[0], place[1], float(rng.uniform(-15, 15)), 0, 360, (r, g, b), -1, cv2.LINE_AA)
 
 
 def _place(rng: np.random.Generator, size: tuple[int, int], n: int, share: tuple[float, float]) -> list[Pose]:
     """Poses of n heads side by side, each with its face box well inside the image."""
     width, height = size
-    column = width / n
+    column = width / max(n, 1)
     poses = []
     for i in range(n):
         # The box is about 1.0 high and 0.95 wide in its own height; turns make it a little wider.
@@ -212,7 +129,7 @@ def _place(rng: np.random.Generator, size: tuple[int, int], n: int, share: tuple
         x = rng.uniform(column * i + reach, max(column * (i + 1) - reach, column * i + reach + 1e-6))
         low, high = 0.80 * scale, height - 1.22 * scale
         y = rng.uniform(low, max(high, low + 1e-6)) if n > 1 else rng.triangular(low, 0.5 * (low + high), high + 1e-6)
-        yaw, pitch, roll = (float(np.clip(rng.normal(0, s), -2 * s, 2 * s)) for s in (9.0, 5.0, 5.0))
+        yaw, pitch, roll = (float(np.clip(rng.normal(0, s), -2 * s, 2 * s)) for s in (8.0, 5.0, 4.5))
         poses.append(Pose(float(x), float(y), scale, yaw, pitch, roll))
     return poses
 
@@ -226,7 +143,7 @@ def script(
     subjects: Sequence[int] | None = None,
     identity_seed: int = 0,
     face_share: tuple[float, float] = (0.36, 0.58),
-    intensity: tuple[float, float] = (0.35, 1.0),
+    intensity: tuple[float, float] = (0.5, 1.0),
     occlusion: float = 0.08,
 ) -> SceneScript:
     """Decide everything about a scene without drawing it; the parameters are those of :func:`scene`."""
@@ -266,7 +183,7 @@ def scene(
     subjects: Sequence[int] | None = None,
     identity_seed: int = 0,
     face_share: tuple[float, float] = (0.36, 0.58),
-    intensity: tuple[float, float] = (0.35, 1.0),
+    intensity: tuple[float, float] = (0.5, 1.0),
     occlusion: float = 0.08,
 ) -> Scene:
     """Draw a synthetic photograph.

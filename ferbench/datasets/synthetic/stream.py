@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.datasets.synthetic.camera import add_noise, background
 from ferbench.datasets.synthetic.identity import Identity, make_identity
 from ferbench.datasets.synthetic.portrait import Portrait, draw_portrait
 from ferbench.datasets.synthetic.pose import Pose
 from ferbench.datasets.synthetic.relief import Light
-from ferbench.datasets.synthetic.scene import FACE_UNITS, SMALLEST_SIDE, add_noise, background, check_size, random_light
+from ferbench.datasets.synthetic.scene import FACE_UNITS, SMALLEST_SIDE, check_size, random_light
 from ferbench.datasets.synthetic.units import Activation, activate, blend
 from ferbench.errors import ParameterError
 from ferbench.faces import Image
@@ -23,6 +24,7 @@ __all__ = ["StreamFrame", "synthetic_stream"]
 
 ONSET_S, OFFSET_S = 0.35, 0.5
 """Seconds in which an expression comes and goes; spontaneous smiles take a third to two thirds of a second."""
+SCRIPT_S = 60.0
 MAINS_HZ = 100.0
 """Lamps on 50 Hz mains flicker twice a period; a camera sees the beat of that with its frame rate."""
 
@@ -73,7 +75,7 @@ class _Episode:
 class _Actor:
     """A person with a way through the picture and a script of expressions."""
 
-    def __init__(self, seed: int, track: int, size: tuple[int, int], n: int, seconds: float) -> None:
+    def __init__(self, seed: int, track: int, size: tuple[int, int], n: int) -> None:
         rng = np.random.default_rng([seed, 0xAC, track])
         self.who: Identity = make_identity(seed, int(rng.integers(0, 100_000)))
         width, height = size
@@ -83,13 +85,13 @@ class _Actor:
         self.phase = rng.uniform(0, 2 * np.pi, 8)
         self.rate = rng.uniform(0.6, 1.3, 8)
         self.rest = activate("neutral", 0.0, rng, resting=self.who.resting)
-        self.script = self._write_script(rng, seconds)
+        self.script = self._write_script(rng)
 
-    def _write_script(self, rng: np.random.Generator, seconds: float) -> list[_Episode]:
-        """Every expression in turn, in random order, with neutral gaps."""
+    def _write_script(self, rng: np.random.Generator) -> list[_Episode]:
+        """Every expression in turn, in random order, with neutral gaps; longer videos begin again."""
         script, t = [], float(rng.uniform(0.4, 0.9))
         moods = [name for name in FER7 if name != "neutral"]
-        while t < seconds:
+        while t < SCRIPT_S:
             for mood in rng.permutation(moods):
                 hold, gap = float(rng.uniform(0.9, 1.9)), float(rng.uniform(0.3, 0.9))
                 apex = float(rng.uniform(0.7, 1.0))
@@ -101,6 +103,7 @@ class _Actor:
 
     def expression(self, t: float) -> tuple[str, float, Activation]:
         """Label, intensity and units at a time in seconds."""
+        t %= self.script[-1].end + 1.0
         for episode in self.script:
             if episode.start <= t < episode.end:
                 rise = min((t - episode.start) / ONSET_S, (episode.end - t) / OFFSET_S, 1.0)
@@ -217,7 +220,7 @@ def _frames(
 ) -> Iterator[StreamFrame]:
     rng = np.random.default_rng([seed, 0x57])
     backdrop, light = background(rng, size), replace(random_light(rng), gain=1.0)
-    actors = [_Actor(seed, track, size, n_faces, min(seconds, 60.0)) for track in range(n_faces)]
+    actors = [_Actor(seed, track, size, n_faces) for track in range(n_faces)]
     tracks = np.arange(n_faces, dtype=np.int64)
     index = 0
     while index < seconds * fps:
@@ -246,8 +249,7 @@ def _draw(
     boxes, intensity, labels = np.zeros((n, 4), np.float32), np.zeros(n, np.float32), [""] * n
     for i in sorted(range(n), key=lambda i: actors[i].scale):
         actor = actors[i]
-        script_length = actor.script[-1].end + 1.0
-        labels[i], intensity[i], units = actor.expression(t % script_length)
+        labels[i], intensity[i], units = actor.expression(t)
         portrait = Portrait(actor.who, units, actor.pose(t, motion, size, crossing), light)
         boxes[i] = draw_portrait(image, portrait)
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, size[0])

@@ -145,14 +145,14 @@ def activate(
     prototype = PROTOTYPES[expression]
     levels = dict.fromkeys(ACTION_UNITS, 0.0)
     for unit, strength in prototype.core.items():
-        # One unit in eight stays nearly still: prototypes are the textbook, people are not.
-        moved = rng.uniform(0.7, 1.25) if rng.random() > 0.12 else rng.uniform(0.0, 0.35)
+        # Now and then a unit stays nearly still: prototypes are the textbook, people are not.
+        moved = rng.uniform(0.7, 1.25) if rng.random() > 0.08 else rng.uniform(0.0, 0.35)
         levels[unit] += strength * moved
     for unit, (strength, probability) in prototype.optional.items():
         if rng.random() < probability:
             levels[unit] += strength * rng.uniform(0.6, 1.2)
     foreign = rng.choice(list(ACTION_UNITS), size=3)
-    stray: npt.NDArray[np.float64] = np.abs(rng.normal(0.0, 0.13, 3))
+    stray: npt.NDArray[np.float64] = np.abs(rng.normal(0.0, 0.10, 3))
     return {
         unit: float(
             np.clip(
