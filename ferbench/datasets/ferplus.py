@@ -120,7 +120,7 @@ class FERPlus(StoredDataset):
         rows = match_rows(votes, faces, f"{table} and {fer2013.location}")
         counts = votes.counts[rows]
         shares, reasons = _FILTERS[self.mode](counts)
-        reasons[counts[:, 0] < 0] = "votes unreadable"
+        reasons = np.where(counts[:, 0] < 0, "votes unreadable", reasons)
         keep = reasons == ""
         labels = FERPLUS8.decode(shares[keep].argmax(axis=1)) if keep.any() else np.array([], dtype=np.str_)
         _check_agreement(labels, faces.labels[keep], f"{table} and {fer2013.location}")
@@ -192,11 +192,12 @@ def match_rows(votes: Votes, faces: Content, names: str) -> npt.NDArray[np.int64
         at = np.flatnonzero(faces.splits == split)
         if not len(at):
             continue
-        # Unreadable faces keep their place: their number is known from the rows that were skipped.
+        # Unreadable faces keep their place; those at the end of a split are known by the rows that were skipped.
         total = int(position[at].max()) + 1
         every = np.flatnonzero(votes.usages == usage)
         named = np.flatnonzero((votes.usages == usage) & votes.has_image)
-        fitting = next((candidate for candidate in (every, named) if len(candidate) == total), None)
+        candidates = sorted((every, named), key=len)
+        fitting = next((c for c in candidates if 0 <= len(c) - total <= len(faces.skipped)), None)
         if fitting is None:
             raise DataError(
                 f"rows of {names} do not match",
