@@ -328,6 +328,8 @@ def _tooltip(row: RowView) -> str:
 
 def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> str:
     """The figure as one inline ``<svg>``: no prologue or metadata, ids of its own, theme colours, a spoken label."""
+    # The parts of an image have no names of their own; those of a group, the links, do.
+    role = "group" if titles else "img"
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
@@ -335,7 +337,7 @@ def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> 
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        rf'<svg viewBox="\1" role="img" aria-label="{_quoted(label)}">',
+        rf'<svg viewBox="\1" role="{role}" aria-label="{_quoted(label)}">',
         text,
         count=1,
     )
@@ -345,7 +347,10 @@ def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> 
     text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--font)", text)
     text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
     for gid, title in titles.items():
-        text = text.replace(f'<g id="{gid}">', f'<g id="{gid}"><title>{escape(title)}</title>', 1)
+        before, group, after = text.partition(f'<g id="{gid}">')
+        # matplotlib's links open a new window; these lead to a line of the same page.
+        after = after.replace(' target="_blank">', f' aria-label="{escape(title, quote=True)}">', 1)
+        text = f"{before}{group}<title>{escape(title)}</title>{after}"
     text = re.sub(r'<g id="pointer-none">', '<g class="no-pointer">', text)
     text = re.sub(r'(id="|url\(#|href="#)(?!d\d+-r\d+")(?!point-)', rf"\1{prefix}-", text)
     return themed(text)

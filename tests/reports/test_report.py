@@ -136,12 +136,21 @@ def test_every_link_inside_the_page_has_its_target(html: str) -> None:
     assert {value[1:] for _, _, value in page.addresses if value.startswith("#")} <= set(page.ids)
 
 
+def test_every_point_links_to_its_line_by_name(html: str, summary: Summary) -> None:
+    for width in ("960", "360"):
+        link = re.search(rf'<g id="point-d1-r1-{width}">.*?<a ([^>]*)>', html, flags=re.DOTALL)
+        assert link is not None
+        assert 'href="#d1-r1"' in link[1]
+        assert 'aria-label="mini-xception-litert: 60.0 %' in link[1]
+    assert 'target="_blank"' not in html
+
+
 def test_figures_are_xml_follow_the_theme_and_speak(html: str, summary: Summary) -> None:
     figures = re.findall(r"<svg .*?</svg>", html, flags=re.DOTALL)
     assert len(figures) == 2 * 2 * len(summary.datasets)  # scatter and stages, wide and narrow
     for figure in figures:
         root = ET.fromstring(figure)
-        assert root.get("role") == "img"
+        assert root.get("role") == ("group" if "<a " in figure else "img")
         assert root.get("aria-label")
         assert "var(--" in figure
         assert not re.findall(r"#[0-9a-f]{6}\b", figure), "a fixed colour does not follow the theme"
