@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.datasets.paths import cache_dir
-from ferbench.datasets.synthetic.scene import SceneScript, check_size, script
+from ferbench.datasets.synthetic.scene import SceneScript, check_size, is_pair, script
 from ferbench.errors import DataError, ParameterError, UnknownNameError
 from ferbench.faces import Image, as_gray
 from ferbench.labels import FER7
@@ -23,7 +23,7 @@ from ferbench.samples import DatasetInfo, SampleKind, Samples
 
 __all__ = ["GENERATOR_VERSION", "SyntheticFaces", "SyntheticPhotos"]
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Part of every revision: to be raised by whoever changes a pixel of what is drawn."""
 
 _SPLITS = ("train", "val", "test")
@@ -203,9 +203,9 @@ class SyntheticFaces:
                 raise ParameterError(
                     f"{name} of synthetic faces", got=repr(value), expected=f"a whole number >= {least}"
                 )
-        if len(intensity) != 2 or not 0 <= intensity[0] <= intensity[1] <= 1:
+        if not is_pair(intensity) or not 0 <= intensity[0] <= intensity[1] <= 1:
             raise ParameterError("intensity of synthetic faces", got=intensity, expected="(low, high) within 0..1")
-        if not 0 <= occlusion <= 1:
+        if not isinstance(occlusion, int | float) or not 0 <= occlusion <= 1:
             raise ParameterError("occlusion of synthetic faces", got=occlusion, expected="a probability")
         low, high = (float(v) for v in intensity)
         self._recipe = _Recipe(

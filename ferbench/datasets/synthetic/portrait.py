@@ -80,9 +80,9 @@ def draw_portrait(image: Image, portrait: Portrait) -> npt.NDArray[np.float32]:
         True box, xyxy in pixels; not cut at the image's border.
     """
     shape = portrait.shape
-    _draw_torso(image, portrait)
-    painted = _paint(portrait, shape)
-    _lay_over(image, painted, portrait.pose)
+    _draw_neck(image, portrait)
+    _lay_over(image, _paint(portrait, shape), portrait.pose)
+    _draw_shoulders(image, portrait)
     return face_box(portrait, shape)
 
 
@@ -129,8 +129,16 @@ def _lay_over(image: Image, painted: npt.NDArray[np.uint8], pose: Pose) -> None:
     image[y0:y1, x0:x1] = cv2.add(behind, colours)
 
 
-def _draw_torso(image: Image, portrait: Portrait) -> None:
-    """Shoulders, which follow the head's place but not its turn; the neck belongs to the head's drawing."""
+def _draw_neck(image: Image, portrait: Portrait) -> None:
+    """The lowest part of the neck, which the head's drawing does not reach."""
+    who, light = portrait.who, portrait.light
+    neck = np.rint(portrait.pose.project(neck_outline(who)) * (1 << SHIFT)).astype(np.int32)
+    r, g, b = (0.66 * light.gain * c * t for c, t in zip(who.skin, light.tint, strict=True))
+    cv2.fillPoly(image, [neck], (r, g, b), cv2.LINE_AA, SHIFT)
+
+
+def _draw_shoulders(image: Image, portrait: Portrait) -> None:
+    """Shoulders, which follow the head's place but not its turn."""
     pose, light, who = portrait.pose, portrait.light, portrait.who
     height, width = image.shape[:2]
     # The collar sits where the turned head's neck ends.
@@ -139,10 +147,6 @@ def _draw_torso(image: Image, portrait: Portrait) -> None:
     top = max(int(base[1] + 1.1 * pose.scale), 0)
     if left >= right or top >= height:
         return
-    # Below the drawing's lower edge the neck goes on behind the collar.
-    neck = np.rint(pose.project(neck_outline(who)) * (1 << SHIFT)).astype(np.int32)
-    r, g, b = (0.66 * light.gain * c * t for c, t in zip(who.skin, light.tint, strict=True))
-    cv2.fillPoly(image, [neck], (r, g, b), cv2.LINE_AA, SHIFT)
     contour = (_SHOULDERS * pose.scale + base - (left, top)) * (1 << SHIFT)
     mask = np.zeros((height - top, right - left), np.uint8)
     cv2.fillPoly(mask, [np.rint(contour).astype(np.int32)], 255, cv2.LINE_AA, SHIFT)

@@ -19,7 +19,7 @@ from ferbench.errors import ParameterError
 from ferbench.faces import Image
 from ferbench.labels import FER7
 
-__all__ = ["Scene", "SceneScript", "check_size", "random_light", "scene", "script"]
+__all__ = ["Scene", "SceneScript", "check_size", "is_pair", "random_light", "scene", "script"]
 
 FACE_UNITS = 1.66
 """Height of a face box in head units, about."""
@@ -92,11 +92,20 @@ class SceneScript:
         return Scene(photograph(image, rng), self.boxes, self.labels, self.subjects)
 
 
+def is_pair(value: object) -> bool:
+    """Whether this is a tuple or list of two numbers."""
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in value)
+    )
+
+
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """``(width, height)`` if a face fits in, an error otherwise."""
-    if len(size) != 2 or not all(SMALLEST_SIDE <= side <= 8192 for side in size):
+    if not is_pair(size) or not all(SMALLEST_SIDE <= side <= 8192 for side in size):
         raise ParameterError(
-            "size of generated pictures", got=tuple(size), expected=f"(width, height), each in {SMALLEST_SIDE}..8192"
+            "size of generated pictures", got=size, expected=f"(width, height), each in {SMALLEST_SIDE}..8192"
         )
     return int(size[0]), int(size[1])
 
