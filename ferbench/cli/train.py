@@ -146,7 +146,7 @@ def _soft_targets(samples: Samples, share: float) -> npt.NDArray[np.float32]:
     if samples.dataset != "fer2013":
         raise DataError("FER+ votes are for FER2013's images", got=samples.dataset, fix="leave --soft-labels out")
     classes = np.unique(samples.labels)
-    targets = (samples.labels[:, None] == classes[None]).astype(np.float32)
+    targets: npt.NDArray[np.float32] = (samples.labels[:, None] == classes[None]).astype(np.float32)
     voted = load_dataset("ferplus(mode=plurality)", split=samples.split)
     if voted.votes is None:
         raise DataError("FER+ came without votes")

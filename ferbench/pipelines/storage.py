@@ -12,10 +12,10 @@ import warnings
 import zipfile
 from dataclasses import replace
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ferbench
 from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
@@ -47,7 +47,7 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
     names = _write_model(pipeline, folder)
     record = {
         "format": FORMAT,
-        "ferbench": ferbench.__version__,
+        "ferbench": version("ferbench"),
         "pipeline": pipeline.id,
         "family": pipeline.family,
         "label_space": {"name": pipeline.label_space.name, "labels": list(pipeline.label_space.labels)},
