@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,14 +19,10 @@ import numpy.typing as npt
 
 from ferbench.benchmarks.records import digest
 from ferbench.benchmarks.store import write_atomically
+from ferbench.datasets import cache_dir
 from ferbench.registry import entry, parse_spec
 
-__all__ = ["cache_folder", "cached_array", "code_digest"]
-
-
-def cache_folder() -> Path:
-    """``$FERBENCH_CACHE``, or ``~/.cache/ferbench``. Everything in it can be deleted."""
-    return Path(os.environ.get("FERBENCH_CACHE") or Path.home() / ".cache" / "ferbench")
+__all__ = ["cached_array", "code_digest"]
 
 
 def cached_array(key: dict[str, Any], compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -47,7 +42,7 @@ def cached_array(key: dict[str, Any], compute: Callable[[], npt.NDArray[Any]]) -
     """
     from filelock import FileLock
 
-    path = cache_folder() / str(key["what"]) / f"{digest(key)}.npy"
+    path = cache_dir() / str(key["what"]) / f"{digest(key)}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ferbench.benchmarks.cache import cache_folder
 from ferbench.benchmarks.records import digest
 from ferbench.benchmarks.store import write_atomically
 from ferbench.contracts import Dataset
+from ferbench.datasets import cache_dir, data_root, load_dataset
 
 __all__ = ["DatasetFacts", "SplitFacts", "dataset_facts"]
 
@@ -58,12 +58,9 @@ def dataset_facts(spec: str, splits: tuple[str, ...]) -> DatasetFacts:
     DatasetNotFoundError, DataError
         If the dataset is not there or lacks a split.
     """
-    from ferbench.datasets import data_root, load_dataset
-
     dataset = load_dataset(spec)
-    root = data_root()
-    key = digest([version("ferbench"), spec, sorted(splits), list(_stamps(dataset, root))])
-    path = cache_folder() / "facts" / f"{key}.json"
+    key = digest([version("ferbench"), spec, sorted(splits), list(_stamps(dataset))])
+    path = cache_dir() / "facts" / f"{key}.json"
     if path.is_file():
         try:
             return DatasetFacts.model_validate_json(path.read_bytes())
@@ -98,10 +95,11 @@ def _read_facts(spec: str, dataset: Dataset, splits: tuple[str, ...]) -> Dataset
     )
 
 
-def _stamps(dataset: Dataset, root: Path) -> Iterator[tuple[str, int, int]]:
+def _stamps(dataset: Dataset) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of every file that decides what the dataset is."""
     own: Any = getattr(dataset, "path", None)
-    sources = [Path(own)] if own else [root / name for name in dataset.info.files]
+    # Built-in faces come from no file and need no data folder.
+    sources = [Path(own).expanduser()] if own else [data_root() / name for name in dataset.info.files]
     code = Path(inspect.getfile(type(dataset)))
     for source in (*sources, *sorted(code.parent.glob("*.py"))):
         if source.is_dir():

@@ -191,7 +191,10 @@ def _say_bypassed(plan: Plan, cells: Sequence[Cell], say: Callable[[str], None])
 
 
 def _jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
-    """Work that is left, one job per fit; networks first, since they take longest."""
+    """Work that is left, one job per fit: networks first, since they take longest, and different detectors early.
+
+    Jobs that share a detector would wait for the first one's detections side by side; apart, each has its own work.
+    """
     parts = run.parts()
     done = {cell_id for cell_id, part in parts.items() if part.status == "ok"}
     scored: dict[str, list[Cell]] = defaultdict(list)
@@ -204,7 +207,9 @@ def _jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
         for cell in cells
         if cell.kind == "fit" and (cell.id not in done or scored[cell.id])
     ]
-    return sorted(jobs, key=lambda job: job.fit.pipeline.features is not None)
+    jobs.sort(key=lambda job: job.fit.pipeline.features is not None)
+    first = {(job.fit.dataset, job.fit.pipeline.detector): job for job in reversed(jobs)}
+    return sorted(jobs, key=lambda job: first[job.fit.dataset, job.fit.pipeline.detector] is not job)
 
 
 def _run_jobs(run: Run, cells: Sequence[Cell], options: RunOptions) -> Iterator[Part]:

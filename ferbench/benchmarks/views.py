@@ -6,7 +6,6 @@ through :mod:`ferbench.benchmarks.cache`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.benchmarks.cache import cached_array, code_digest
-from ferbench.benchmarks.records import Cell
-from ferbench.errors import DataError, RunError
+from ferbench.benchmarks.records import Cell, digest
+from ferbench.datasets import load_dataset, subject_folds
+from ferbench.errors import RunError
 from ferbench.faces import Faces, Image
 from ferbench.samples import Samples
 
@@ -56,11 +56,7 @@ def load_view(dataset: str, revision: str, split: str, limit: int | None, seed: 
     RunError
         If the dataset is no longer the one that was planned with.
     """
-    from ferbench.datasets import load_dataset
-
     samples = load_dataset(dataset, split)
-    if not isinstance(samples, Samples):
-        raise DataError(f"{dataset} gave no samples", got=type(samples).__name__)
     if samples.revision != revision:
         raise RunError(
             f"{dataset} changed while the run was going on", got=samples.revision, expected=revision, fix="run it again"
@@ -72,12 +68,7 @@ def load_view(dataset: str, revision: str, split: str, limit: int | None, seed: 
 def _folds(
     dataset: str, revision: str, limit: int | None, seed: int, n_folds: int
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    from ferbench.datasets import subject_folds
-
-    folds: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = subject_folds(
-        load_view(dataset, revision, "all", limit, seed), n_folds, seed
-    )
-    return folds
+    return subject_folds(load_view(dataset, revision, "all", limit, seed), n_folds, seed)
 
 
 def fold_index(cell: Cell) -> npt.NDArray[np.int64] | None:
@@ -193,22 +184,29 @@ class View:
             return {**self._view_key, "size": self.pipeline.input_size}
         return {**self._detector_key, "selection": self._selection, "size": self.pipeline.input_size}
 
-    def _chunks(self) -> Iterator[tuple[int, list[Image]]]:
+    def _starts(self) -> range:
+        return range(0, len(self.samples), _CHUNK)
+
+    def _photos(self, start: int) -> list[Image]:
         images = self.samples.images
-        for start in range(0, len(images), _CHUNK):
-            yield start, [images[i] for i in range(start, min(start + _CHUNK, len(images)))]
+        return [images[i] for i in range(start, min(start + _CHUNK, len(images)))]
 
     def _detect(self) -> npt.NDArray[np.float64]:
-        found = []
-        for start, images in self._chunks():
-            faces = self.pipeline.detect(images)
-            found.append(np.column_stack([faces.image_index + start, faces.xyxy, faces.score]).astype(np.float64))
-        return np.concatenate(found) if found else np.zeros((0, 6))
+        found = {-1: np.zeros((0, 6))}
+        chunks = list(self._starts())
+        # Generated photos are drawn when first read. Detectors that work side by side start at different places, so
+        # that each draws what the other reads later.
+        turn = int(digest(self.cell.pipeline.detector), 16) % max(len(chunks), 1)
+        for start in chunks[turn:] + chunks[:turn]:
+            faces = self.pipeline.detect(self._photos(start))
+            found[start] = np.column_stack([faces.image_index + start, faces.xyxy, faces.score]).astype(np.float64)
+        return np.concatenate([found[start] for start in sorted(found)])
 
     def _crop(self, faces: Faces) -> npt.NDArray[np.uint8]:
         size = self.pipeline.input_size
         crops = [np.zeros((0, size, size), np.uint8)]
-        for start, images in self._chunks():
+        for start in self._starts():
+            images = self._photos(start)
             mine = (faces.image_index >= start) & (faces.image_index < start + len(images))
             part = Faces(faces.xyxy[mine], faces.score[mine], faces.image_index[mine] - start, len(images))
             crops.append(self.pipeline.crop(images, part))
