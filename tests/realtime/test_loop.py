@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,10 @@ def test_memory_stays_flat_over_some_hundred_frames(pipeline: Any):
         if count == 200:
             before = process.memory_info().rss
     assert process.memory_info().rss - before < 8 * 2**20
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = ("cv2", "scipy", "pandas", "sklearn", "PIL", "rich", "matplotlib", "tensorflow")
+    code = f"import sys, ferbench.realtime; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
