@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ferbench.classifiers.svm import RBFSVM, LinearSVM
+import numpy as np
 
-__all__ = ["TRUSTED_TYPES", "knn", "linear_svm", "logistic_regression", "majority", "random_forest", "rbf_svm"]
+from ferbench.classifiers.svm import RBFSVM, LinearSVM
+from ferbench.errors import ModelFileError
+
+__all__ = [
+    "TRUSTED_TYPES",
+    "check_trees",
+    "knn",
+    "linear_svm",
+    "logistic_regression",
+    "majority",
+    "random_forest",
+    "rbf_svm",
+]
 
 TRUSTED_TYPES = (
     "ferbench.classifiers.svm.LinearSVM",
@@ -19,9 +31,34 @@ TRUSTED_TYPES = (
     "ferbench.features.pca.PCAFeatures",
     "ferbench.features.pixels.Pixels",
     "ferbench.features.union.Union",
+    "sklearn.tree._tree.Tree",
 )
-"""The types of ferbench that a saved pipeline may hold, for ``skops.io.load(..., trusted=...)``; scikit-learn's and
-numpy's own are trusted by skops. A plugin's types must be named by whoever loads the file."""
+"""The types that a saved pipeline may hold, for ``skops.io.load(..., trusted=...)``, beside those of scikit-learn and
+numpy that skops trusts itself. skops leaves out ``Tree`` because scikit-learn follows its indices unchecked: call
+:func:`check_trees` on what was loaded. A plugin's types must be named by whoever loads the file."""
+
+
+def check_trees(fitted: Any) -> None:
+    """Check that every index in the trees of a loaded forest is within bounds; other estimators pass.
+
+    Raises
+    ------
+    ModelFileError
+        If a tree points outside its nodes, features or classes: prediction would read foreign memory or never end.
+    """
+    steps = [step for _, step in fitted.steps] if hasattr(fitted, "steps") else [fitted]
+    for tree in (member.tree_ for step in steps for member in getattr(step, "estimators_", ())):
+        node, n = np.arange(tree.node_count), tree.node_count
+        left, right = tree.children_left, tree.children_right
+        is_split = left != _LEAF
+        # scikit-learn numbers children after their parent, so that no path can come back to where it was.
+        ahead = [(node < child) & (child < n) for child in (left, right)]
+        feature_known = (tree.feature >= 0) & (tree.feature < tree.n_features)
+        if not (ahead[0] & ahead[1] & feature_known)[is_split].all() or len(tree.value) != n:
+            raise ModelFileError("a decision tree in the saved model is damaged", fix="train and save it again")
+
+
+_LEAF = -1
 
 
 def majority() -> Any:
@@ -31,7 +68,7 @@ def majority() -> Any:
     return DummyClassifier(strategy="prior")
 
 
-def linear_svm(C: float = 0.1, balanced: bool = False, random_state: int = 0) -> LinearSVM:
+def linear_svm(C: float = 0.01, balanced: bool = False, random_state: int = 0) -> LinearSVM:
     """Linear support vector machine; see :class:`ferbench.classifiers.svm.LinearSVM`."""
     return LinearSVM(C=C, balanced=balanced, random_state=random_state)
 

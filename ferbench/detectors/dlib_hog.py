@@ -8,7 +8,7 @@ from typing import Any
 import dlib
 import numpy as np
 
-from ferbench.detectors.reduction import Boxes, check_max_side, clip_boxes, reduce_image
+from ferbench.detectors.reduction import Boxes, check_max_side, reduce_image
 from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image, as_gray, check_image
 
@@ -36,8 +36,11 @@ class DlibHogDetector:
     .. [1] D. King: Max-margin object detection. arXiv:1502.00046, 2015.
     """
 
-    crop_scale = 1.0
-    crop_shift = 0.0
+    # Fitted to FER2013's crops: 1,143 of 1,500 training images, enlarged four times with their border repeated, were
+    # detected; these are the medians of (side of the whole crop / side of the box) and of (the crop's centre below the
+    # box's / side of the box).
+    crop_scale = 1.28
+    crop_shift = -0.07
 
     def __init__(self, upsample: int = 0, threshold: float = 0.0, max_side: int | None = 640) -> None:
         self.upsample = upsample
@@ -75,4 +78,4 @@ class DlibHogDetector:
         corners = [(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in rectangles]
         boxes = np.asarray(corners, np.float32).reshape(-1, 4) * np.float32(factor)
         order = np.argsort(-np.asarray(scores, np.float32), kind="stable")
-        return clip_boxes(boxes[order], image), np.asarray(scores, np.float32)[order]
+        return boxes[order], np.asarray(scores, np.float32)[order]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ferbench.detectors.reduction import Boxes, check_max_side, clip_boxes, reduce_image
+from ferbench.detectors.reduction import Boxes, check_max_side, reduce_image
 from ferbench.errors import MissingDependencyError, ParameterError
 from ferbench.faces import Faces, Image, as_gray, check_image
 
@@ -44,7 +44,10 @@ class HaarDetector:
     .. [1] P. Viola, M. Jones: Robust real-time face detection. IJCV 57(2), 2004.
     """
 
-    crop_scale = 1.0
+    # Fitted to FER2013's crops: 1,126 of 1,500 training images, enlarged four times with their border repeated, were
+    # detected; these are the medians of (side of the whole crop / side of the box) and of (the crop's centre below the
+    # box's / side of the box).
+    crop_scale = 1.03
     crop_shift = 0.0
 
     def __init__(
@@ -99,4 +102,4 @@ class HaarDetector:
         xyxy = np.asarray(boxes, np.float32) * np.float32(factor)
         xyxy[:, 2:] += xyxy[:, :2]
         order = np.argsort(-np.ravel(weights), kind="stable")
-        return clip_boxes(xyxy[order], image), np.ravel(weights)[order].astype(np.float32)
+        return xyxy[order], np.ravel(weights)[order].astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from ferbench.errors import ParameterError
 from ferbench.faces import Image
 
-__all__ = ["check_max_side", "clip_boxes", "reduce_image"]
+__all__ = ["check_max_side", "reduce_image"]
 
 Boxes = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -33,9 +33,3 @@ def reduce_image(image: Image, max_side: int | None) -> tuple[Image, float]:
     factor = longer / max_side
     size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
-
-
-def clip_boxes(boxes: Boxes, image: Image) -> Boxes:
-    """Boxes (N, 4) xyxy, cut at the image's border."""
-    height, width = image.shape[:2]
-    return np.asarray(np.clip(boxes, 0, np.array([width, height, width, height], np.float32)), dtype=np.float32)
