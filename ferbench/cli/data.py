@@ -200,7 +200,7 @@ def _findings(report: AuditReport) -> list[Row]:
             rows.append(_row(len(report.subjects_across), "subjects in several splits", _some(report.subjects_across)))
     missing = [split for split in report.official if split not in report.counts]
     if report.official:
-        rows.append(_row(len(missing), "official splits missing", ", ".join(missing)))
+        rows.append(_row(len(missing), "official splits not in this file", ", ".join(missing)))
     reasons = "; ".join(str(Skipped(*row)) for row in report.skipped[:3])
     rows.append(_row(len(report.skipped), "unreadable rows", reasons))
     if report.excluded:
@@ -233,7 +233,7 @@ def _copies(found: DuplicateReport) -> str:
     if not found.groups:
         return ""
     across = "; ".join(f"{n:,} across {splits}" for splits, n in found.across.items())
-    return f"{len(found.groups):,} groups" + (f", of which {across}" if across else "")
+    return f"{len(found.groups):,} group{'s' * (len(found.groups) != 1)}" + (f", of which {across}" if across else "")
 
 
 def _conflicts(found: DuplicateReport) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
 from ferbench.datasets.archives import FileSource
 from ferbench.datasets.decode import MIN_SIDE, read_image
+from ferbench.datasets.paths import cache_dir
 from ferbench.errors import DataError, ParameterError
 from ferbench.faces import as_gray
 
 __all__ = ["check_side", "image_shapes", "read_crops"]
 
 LARGEST_SIDE = 1024
+LARGEST_IN_MEMORY = 512 * 2**20
+"""Bytes of crops that are held in memory while they are read; AffectNet has five times as many."""
 
 
 def check_side(size: int) -> int:
@@ -45,6 +50,15 @@ def image_shapes(source: FileSource, names: Sequence[str]) -> tuple[dict[str, tu
     return shapes, unreadable
 
 
+def _scratch(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """An uninitialised uint8 array; a large one lies in an unnamed file of the cache instead of in memory."""
+    if prod(shape) <= LARGEST_IN_MEMORY:
+        return np.empty(shape, dtype=np.uint8)
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=cache_dir()) as file:  # the map keeps the file alive after it is closed
+        return np.memmap(file, dtype=np.uint8, shape=shape)
+
+
 def read_crops(
     source: FileSource, names: Sequence[str], *, size: int, must_fit: bool = False
 ) -> tuple[npt.NDArray[np.uint8], dict[str, str]]:
@@ -68,7 +82,7 @@ def read_crops(
     """
     import cv2
 
-    crops = np.empty((len(names), size, size), dtype=np.uint8)
+    crops = _scratch((len(names), size, size))
     unreadable: dict[str, str] = {}
     n = 0
     for name in names:

@@ -96,6 +96,14 @@ def test_photos_can_be_taken_as_crops_and_the_other_way_round(tree):
             ImageTree(root, **bad)
 
 
+def test_crops_too_many_for_memory_are_the_same(tree, monkeypatch):
+    root = tree("happy", "sad")
+    in_memory = ImageTree(root, kind="crops", size=40).revision
+    monkeypatch.setattr("ferbench.datasets.crops.LARGEST_IN_MEMORY", 100)
+    monkeypatch.setattr("ferbench.datasets.content._FORMAT", "another key")
+    assert ImageTree(root, kind="crops", size=40).revision == in_memory
+
+
 def test_a_zip_is_the_same_dataset_as_its_folder(tree, as_zip, tmp_path):
     for size in ((48, 48), (150, 130)):
         root = tree("happy", "sad", size=size)
