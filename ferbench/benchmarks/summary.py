@@ -38,7 +38,7 @@ from ferbench.labels import find_permuted_labels
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["build_summary", "write_summary"]
+__all__ = ["build_summary", "summarise_quality", "write_summary"]
 
 ALPHA = 0.05
 """Family-wise error rate at which two rows count as different."""
@@ -128,7 +128,11 @@ class _Row:
             dataset=self.cell.dataset,
             status=self.status,
             error=self.error,
-            quality=None if self.items is None else _quality(self, tie_group),
+            quality=None
+            if self.items is None
+            else summarise_quality(
+                self.items, self.labels, detector_bypassed=self.bypassed, seed=self.seed, tie_group=tie_group
+            ),
             latency=self.latency,
             fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
             n_train=round(float(np.mean([m["n_train"] for m in fitted]))) if fitted else None,
@@ -209,32 +213,47 @@ def _latency(run: Run, parts: Mapping[str, Part], timed: Sequence[Cell]) -> list
     ]
 
 
-def _quality(row: _Row, tie_group: int) -> QualitySummary:
-    items = row.items
-    if items is None:
-        raise ValueError("a row without faces has no quality")
-    position = {label: i for i, label in enumerate(row.labels)}
+def summarise_quality(
+    items: pd.DataFrame, labels: list[str], *, detector_bypassed: bool, seed: int, tie_group: int
+) -> QualitySummary:
+    """Every metric of a table of faces, with intervals.
+
+    Parameters
+    ----------
+    items : DataFrame
+        One row per face: ``id``, ``subject``, ``truth``, ``predicted`` (empty where missed), ``detected``,
+        ``p_<label>``.
+    labels : list of str
+        Expressions in the order of the confusion matrix.
+    detector_bypassed : bool
+        The images were crops.
+    seed : int
+        Seed of the bootstrap.
+    tie_group : int
+        Number of the group of rows that cannot be told apart.
+    """
+    position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray(items["truth"].map(position), dtype=np.int64)
     predicted = np.asarray(items["predicted"].map(position).fillna(-1), dtype=np.int64)
-    probabilities = items[[f"p_{label}" for label in row.labels]].to_numpy(dtype=np.float64)
+    probabilities = items[[f"p_{label}" for label in labels]].to_numpy(dtype=np.float64)
     over = "faces" if items["subject"].isna().any() else "subjects"
     groups = np.unique(items["id" if over == "faces" else "subject"].astype(str), return_inverse=True)[1]
     sums = sufficient(truth, predicted, probabilities, groups.astype(np.int64))
-    estimates = bootstrap(sums, seed=row.seed)
+    estimates = bootstrap(sums, seed=seed)
     confusion = sums.confusion.sum(axis=0).astype(np.int64)
     scores = class_scores(confusion)
-    permuted = find_permuted_labels(confusion[:, :-1], row.labels)
+    permuted = find_permuted_labels(confusion[:, :-1], labels)
     return QualitySummary(
         n=len(items),
         n_detected=int(items["detected"].sum()),
-        detector_bypassed=row.bypassed,
+        detector_bypassed=detector_bypassed,
         detected=estimates["detected"],
         end_to_end=estimates["end_to_end"],
         per_class={
             label: ClassScores(precision=p, recall=r, f1=f1, support=support)
-            for label, (p, r, f1, support) in zip(row.labels, scores, strict=True)
+            for label, (p, r, f1, support) in zip(labels, scores, strict=True)
         },
-        labels=row.labels,
+        labels=labels,
         confusion=confusion.tolist(),
         tie_group=tie_group,
         interval_over=over,
