@@ -128,7 +128,7 @@ def _crops(n: int, size: int) -> npt.NDArray[np.uint8]:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (n, 6, 6)).repeat(-(-size // 6), axis=1).repeat(-(-size // 6), axis=2)
     noise = rng.integers(-20, 21, (n, size, size))
-    crops = np.clip(coarse[:, :size, :size] + noise, 0, 255).astype(np.uint8)
+    crops: npt.NDArray[np.uint8] = np.clip(coarse[:, :size, :size] + noise, 0, 255).astype(np.uint8)
     crops[:3] = np.array([128, 0, 255], np.uint8)[:, None, None]
     return crops
 

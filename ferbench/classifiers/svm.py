@@ -150,8 +150,9 @@ class LinearSVM(_TemperatureScaled):
     """Linear support vector machine, one against the rest, squared hinge, with temperature-scaled probabilities.
 
     Minimises what :class:`sklearn.svm.LinearSVC` minimises, but for the intercept, which is not penalised. All classes
-    are fitted together, so that every step is two matrix products: on 28,544 rows of 2,891 LBP features LIBLINEAR,
-    which goes class by class and row by row, takes about ten times as long.
+    are fitted together, so that every step is two matrix products on the float32 rows as they are. LIBLINEAR's primal
+    solver needs six times the processor time (8,000 rows of 2,891 LBP features), and copies the rows at 16 bytes a
+    value: 1.3 GB for FER2013's training split.
 
     Parameters
     ----------

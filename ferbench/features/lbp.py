@@ -88,21 +88,23 @@ class LBP(StatelessFeatures):
         bins = n_labels(self.points, self.method)
         width = self.grid**2 * bins
         label = lbp_labels(self.points, self.method)
-        cell, pixels_per_bin = _cells(h, w, self.grid, bins)
+        cell, share = _cells(h, w, self.grid, bins)
+        first_bin = cell + (np.arange(min(n, _CHUNK)) * width)[:, None, None]
         out = np.empty((n, width), np.float32)
         for start in range(0, n, _CHUNK):
-            part = crops[start : start + _CHUNK]
-            index = label[lbp_codes(part, self.points, self.radius)]
-            index += cell
-            index += (np.arange(len(part)) * width)[:, None, None]
-            counts = np.bincount(index.ravel(), minlength=len(part) * width).reshape(len(part), width)
-            np.divide(counts, pixels_per_bin, out=out[start : start + _CHUNK], casting="same_kind")
-        return np.sqrt(out, out=out) if self.norm == "sqrt" else out
+            rows = out[start : start + _CHUNK]
+            index = np.take(label, lbp_codes(crops[start : start + _CHUNK], self.points, self.radius))
+            index += first_bin[: len(rows)]
+            rows[:] = np.bincount(index.ravel(), minlength=rows.size).reshape(rows.shape)
+            rows *= share
+            if self.norm == "sqrt":
+                np.sqrt(rows, out=rows)
+        return out
 
 
 @lru_cache(maxsize=16)
 def _cells(h: int, w: int, grid: int, bins: int) -> tuple[npt.NDArray[np.intp], Matrix]:
-    """(h, w) index of the first bin of each pixel's cell, and (grid * grid * bins,) pixels in each bin's cell."""
+    """(h, w) index of the first bin of each pixel's cell, and (grid * grid * bins,) share of one pixel in each cell."""
     cell = (np.arange(h) * grid // h)[:, None] * grid + np.arange(w) * grid // w
     pixels = np.bincount(cell.ravel(), minlength=grid * grid)
-    return cell * bins, np.repeat(pixels, bins).astype(np.float32)
+    return cell * bins, (1 / np.repeat(pixels, bins)).astype(np.float32)
