@@ -47,6 +47,8 @@ class Job:
         The artefact is there already.
     environment : dict
         Variables that the worker must share with the planner, such as ``FERBENCH_DATA``.
+    log : Path or None
+        Folder for what the worker prints on stderr; None leaves stderr alone.
     """
 
     run: Path
@@ -54,11 +56,25 @@ class Job:
     quality: tuple[Cell, ...]
     is_fitted: bool
     environment: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
+
+
+def _redirect_stderr(folder: Path) -> None:
+    """Send what libraries print in this worker to a file: TensorFlow's start-up lines would bury the progress.
+
+    The file descriptor itself moves, since native code does not ask Python; a crash leaves its trace there too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
 
 
 def run_job(job: Job) -> list[Part]:
     """Fit if needed, score, store; one part for each cell that was done."""
     os.environ.update(job.environment)
+    if job.log is not None:
+        _redirect_stderr(job.log)
     run, parts = Run(job.run), []
     fitted: list[Pipeline] = []
     if not job.is_fitted:

@@ -8,7 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ferbench.registry import create
 
 __all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
 
+_LOGS = "logs"  # what worker processes print on stderr
 _SHARED_VARIABLES = ("FERBENCH_DATA", "FERBENCH_CACHE")
 
 
@@ -228,7 +229,7 @@ def _run_jobs(run: Run, cells: Sequence[Cell], options: RunOptions) -> Iterator[
     with _backend(options):
         try:
             results = Parallel(n_jobs=options.jobs, batch_size=1, return_as="generator_unordered")(
-                delayed(run_job)(job) for job in jobs
+                delayed(run_job)(job if options.scheduler else _logged(job)) for job in jobs
             )
             for parts in results:
                 reported.update(part.cell.id for part in parts)
@@ -241,6 +242,11 @@ def _run_jobs(run: Run, cells: Sequence[Cell], options: RunOptions) -> Iterator[
         get_reusable_executor().shutdown(wait=True)
 
 
+def _logged(job: Job) -> Job:
+    """The job with its worker's stderr in a file of the run."""
+    return replace(job, log=job.run / _LOGS)
+
+
 def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator[Part]:
     """The work left after a worker died, each job in a process of its own: the one that dies again is a failed row."""
     from joblib import Parallel, delayed
@@ -251,9 +257,10 @@ def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator
             continue
         try:
             # Two workers for one job: with one, joblib would work in this process.
-            (parts,) = Parallel(n_jobs=2, backend="loky")([delayed(run_job)(job)])
+            (parts,) = Parallel(n_jobs=2, backend="loky")([delayed(run_job)(_logged(job))])
         except TerminatedWorkerError as error:
-            reason = CellError(type="WorkerDied", message=str(error).splitlines()[0])
+            said = f"{str(error).splitlines()[0]} See {run.folder / _LOGS}."
+            reason = CellError(type="WorkerDied", message=said)
             lost = [*job.quality] if job.is_fitted else [job.fit, *job.quality]
             parts = [Part(cell=cell, status="failed", error=reason, started=utc_now(), seconds=0.0) for cell in lost]
             for part in parts:

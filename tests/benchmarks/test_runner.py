@@ -279,3 +279,26 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "go on with: ferbench run" in errors
     subprocess.run(command(tmp_path), check=True, capture_output=True, timeout=300)
+
+
+def test_a_worker_that_dies_is_a_failed_row_and_the_others_stand(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    (plugin / "crash-1.dist-info").mkdir(parents=True)
+    (plugin / "crash-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: crash\nVersion: 1\n")
+    (plugin / "crash-1.dist-info" / "entry_points.txt").write_text(
+        "[ferbench.classifiers]\ncrash = crash_plugin:Crash\n"
+    )
+    (plugin / "crash_plugin.py").write_text(
+        "import os, signal\nclass Crash:\n    def fit(self, X, y):\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    suite = SUITE.replace("classifier: knn", "classifier: crash")
+    (tmp_path / "crash.yaml").write_text(suite)
+    call = ["run", str(tmp_path / "crash.yaml"), "--runs", str(tmp_path / "runs"), "--jobs", "2"]
+    code = f"import sys; from ferbench.cli import main; sys.exit(main({call!r}))"
+    environment = os.environ | {"PYTHONPATH": str(plugin)}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=500, env=environment)
+    summary = Run.open(tmp_path / "runs" / "latest").summary()
+    assert {row.row: row.status for row in summary.rows} == {"majority": "ok", "nearest": "failed", "texture": "ok"}
+    failed = next(row for row in summary.rows if row.row == "nearest")
+    assert failed.error is not None
+    assert failed.error.type == "WorkerDied"
