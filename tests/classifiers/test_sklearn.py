@@ -103,7 +103,7 @@ def test_rbf_svm_has_the_margins_of_libsvm(classes: int) -> None:
         expected[:, i] += np.clip(margins[:, pair], -1, 1)
         expected[:, j] -= np.clip(margins[:, pair], -1, 1)
     ours = RBFSVM(C=1, gamma=0.05).fit(rows, labels)
-    np.testing.assert_allclose(ours.decision_function(rows), expected, atol=1e-3)
+    np.testing.assert_allclose(ours.decision_function(rows), expected, atol=5e-3)  # LIBSVM stops at 1e-3
     assert (ours.predict(rows) == known.predict(rows)).mean() > 0.95  # ties between pairs differ
 
 
