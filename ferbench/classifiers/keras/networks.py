@@ -24,6 +24,11 @@ def _input(shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return image, layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
 
 
+def _batch_norm() -> layers.Layer:
+    # Keras' momentum of 0.99 needs a thousand steps to forget its start: a short training would be judged on that.
+    return layers.BatchNormalization(momentum=0.9)
+
+
 def mini_xception(shape: tuple[int, int], n_classes: int) -> keras.Model:
     """Mini-Xception: separable convolutions with residual branches; 58,423 parameters for seven classes.
 
@@ -33,16 +38,16 @@ def mini_xception(shape: tuple[int, int], n_classes: int) -> keras.Model:
     image, x = _input(shape)
     for _ in range(2):
         x = layers.Conv2D(8, 3, use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = _batch_norm()(x)
         x = layers.ReLU()(x)
     for filters in (16, 32, 64, 128):
         shortcut = layers.Conv2D(filters, 1, strides=2, padding="same", use_bias=False)(x)
-        shortcut = layers.BatchNormalization()(shortcut)
+        shortcut = _batch_norm()(shortcut)
         x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = _batch_norm()(x)
         x = layers.ReLU()(x)
         x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = _batch_norm()(x)
         x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
         x = layers.Add()([x, shortcut])
     x = layers.Conv2D(n_classes, 3, padding="same")(x)
@@ -65,12 +70,12 @@ def _residual_block(x: Tensor, filters: int, stride: int) -> Tensor:
         # Averaging before the 1×1 projection keeps what a strided one would throw away (He et al. 2019, ResNet-D).
         shortcut = layers.AveragePooling2D(stride, padding="same")(x) if stride != 1 else x
         shortcut = layers.Conv2D(filters, 1, use_bias=False)(shortcut)
-        shortcut = layers.BatchNormalization()(shortcut)
+        shortcut = _batch_norm()(shortcut)
     x = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = _batch_norm()(x)
     x = layers.ReLU()(x)
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = _batch_norm()(x)
     x = layers.Add()([_squeeze_excite(x), shortcut])
     return layers.ReLU()(x)
 
@@ -106,7 +111,7 @@ def se_resnet(
         )
     image, x = _input(shape)
     x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = _batch_norm()(x)
     x = layers.ReLU()(x)
     x = layers.MaxPooling2D(2)(x)
     for stage, n in enumerate(blocks):
