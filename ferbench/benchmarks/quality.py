@@ -19,14 +19,22 @@ import numpy.typing as npt
 from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run, utc_now
 from ferbench.benchmarks.views import View
-from ferbench.errors import DeviceError, MissingDependencyError, NoFaceError
+from ferbench.errors import (
+    DeviceError,
+    InvalidSuiteError,
+    MissingDependencyError,
+    NoFaceError,
+    ParameterError,
+    UnknownNameError,
+)
+from ferbench.registry import create
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ferbench.pipelines import Pipeline
 
-__all__ = ["Job", "execute", "run_job"]
+__all__ = ["Job", "check_component", "execute", "run_job"]
 
 AGREEMENT_FACES = 512
 """Faces on which a runtime is compared with its reference: enough for flips of a percent to show."""
@@ -70,11 +78,29 @@ def _redirect_stderr(folder: Path) -> None:
     os.close(descriptor)
 
 
+def check_component(group: str, spec: str) -> None:
+    """Make a component once, so that a wrong parameter is told before work begins.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If it has no such parameter, or not with such a value.
+    """
+    try:
+        create(group, spec)
+    except MissingDependencyError:
+        return  # its cells will be skipped, and say what is missing
+    except (UnknownNameError, ParameterError) as error:
+        raise InvalidSuiteError(f"{spec}: {error}") from error
+
+
 def run_job(job: Job) -> list[Part]:
     """Fit if needed, score, store; one part for each cell that was done."""
     os.environ.update(job.environment)
     if job.log is not None:
         _redirect_stderr(job.log)
+    if job.fit.pipeline.features is None and not job.is_fitted:
+        check_component("classifiers", job.fit.pipeline.classifier)
     run, parts = Run(job.run), []
     fitted: list[Pipeline] = []
     if not job.is_fitted:

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,13 @@ from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.quality import Job, execute, run_job
+from ferbench.benchmarks.quality import Job, check_component, execute, run_job
 from ferbench.benchmarks.records import SCHEMA, Cell, CellError, Part, Summary
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import Suite
-from ferbench.errors import InvalidSuiteError, MissingDependencyError, ParameterError, RunError, UnknownNameError
-from ferbench.registry import create
+from ferbench.errors import MissingDependencyError, RunError
+from ferbench.pipelines.spec import is_network
+from ferbench.registry import parse_spec
 
 __all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
 
@@ -163,21 +163,15 @@ def _check_components(cells: Sequence[Cell]) -> None:
 
     A package that is not installed is no mistake of the suite: its rows are skipped and say what is missing.
     """
-
-    @cache
-    def check(group: str, spec: str) -> None:
-        try:
-            create(group, spec)
-        except MissingDependencyError:
-            return
-        except (UnknownNameError, ParameterError) as error:
-            raise InvalidSuiteError(f"{spec}: {error}") from error
-
-    for cell in cells:
-        check("detectors", cell.pipeline.detector)
-        if cell.pipeline.features is not None:
-            check("features", cell.pipeline.features)
-        check("classifiers", cell.pipeline.classifier)
+    specs = {("detectors", cell.pipeline.detector) for cell in cells}
+    specs |= {("features", cell.pipeline.features) for cell in cells if cell.pipeline.features is not None}
+    # Networks are checked by the worker that trains them, which is the first thing that workers do: TensorFlow takes
+    # seconds to import, and need never enter this process.
+    specs |= {
+        ("classifiers", c.pipeline.classifier) for c in cells if not is_network(parse_spec(c.pipeline.classifier))
+    }
+    for group, spec in sorted(specs):
+        check_component(group, spec)
 
 
 def _say_bypassed(plan: Plan, cells: Sequence[Cell], say: Callable[[str], None]) -> None:

@@ -302,3 +302,27 @@ def test_a_worker_that_dies_is_a_failed_row_and_the_others_stand(tmp_path: Path)
     failed = next(row for row in summary.rows if row.row == "nearest")
     assert failed.error is not None
     assert failed.error.type == "WorkerDied"
+
+
+@pytest.mark.deep
+@pytest.mark.slow
+def test_a_networks_wrong_parameter_ends_the_run_from_its_worker(tmp_path: Path) -> None:
+    text = SUITE.replace("features: pixels, classifier: knn", "classifier: mini-xception(epoch=2)")
+    with pytest.raises(InvalidSuiteError, match="did you mean 'epochs'"):
+        run(text, tmp_path, jobs=2)
+
+
+@pytest.mark.deep
+@pytest.mark.slow
+def test_runtimes_of_a_network_share_a_fit_and_agree(tmp_path: Path) -> None:
+    text = SUITE.replace(
+        "features: pixels, classifier: knn", "classifier: mini-xception(epochs=1), runtimes: [keras, litert]"
+    )
+    rows = {row.row: row for row in run(text, tmp_path, jobs=2).summary.rows}
+    assert rows["nearest@keras"].agreement is None  # it is the reference
+    agreement = rows["nearest@litert"].agreement
+    assert agreement is not None
+    assert agreement["reference"] == "keras"
+    assert agreement["n"] == 42
+    assert agreement["max_abs_difference"] < 1e-3
+    assert rows["nearest@keras"].fit_seconds == rows["nearest@litert"].fit_seconds
