@@ -91,6 +91,7 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "ferbench.features.pca:PCAFeatures",
             "eigenfaces: principal components of pixels or other features",
         ),
+        ("union", "ferbench.features.union:Union", "several features side by side: union(of=[hog, lbp])"),
     ),
     "classifiers": (
         ("majority", f"{_SKLEARN}:majority", "baseline: always the most frequent class"),

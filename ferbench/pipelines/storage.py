@@ -221,7 +221,7 @@ def _with_model(pipeline: Pipeline, folder: Path, files: dict[str, str]) -> Pipe
 def _load_skops(path: Path) -> Any:
     import skops.io
 
-    from ferbench.classifiers.sklearn import TRUSTED_TYPES
+    from ferbench.classifiers.sklearn import TRUSTED_TYPES, check_trees
 
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
@@ -231,9 +231,11 @@ def _load_skops(path: Path) -> Any:
                 got=", ".join(sorted(unknown)[:5]),
                 fix="load only pipelines that ferbench saved",
             )
-        return skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
+        estimator = skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
     except (zipfile.BadZipFile, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"{path} is no skops file", got=repr(error)) from error
+    check_trees(estimator)
+    return estimator
 
 
 def _load_keras(pipeline: Pipeline, path: Path) -> Any:
