@@ -28,10 +28,9 @@ _MODELS: dict[str, type[BaseModel]] = {
 
 
 def bundled_suites() -> dict[str, Path]:
-    """Suites that come with ferbench, by name: inside the installed package, or ``suites/`` of a source tree."""
-    package = Path(str(files("ferbench")))
-    folders = (package / "suites", package.parent / "suites")
-    return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+    """Suites that come with ferbench, by name. (``suites/`` of the source tree is a link to the same folder.)"""
+    folder = Path(str(files("ferbench"))) / "suites"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_suite(name: str) -> Path:
