@@ -86,6 +86,7 @@ def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
 ) -> None:
     data = "synthetic(kind=crops, n_train=1400, n_val=0, n_test=700)"
     text = SUITE.replace("synthetic(kind=crops, n_train=84, n_val=0, n_test=42)", data)
+    text = text.replace("classifier: majority", "features: pixels, classifier: random-forest")
     text = text.replace("logistic-regression", "rbf-svm").replace("lbp(grid=4)", "lbp(grid=7)")
     suite = parse_suite(text)
     plan = make_plan(suite, None)  # draws the faces: the data are there for both
@@ -93,7 +94,7 @@ def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
 
     def bare() -> float:
         started = time.process_time()
-        for name in ("whole-image/pixels/majority", "whole-image/lbp(grid=7)/rbf-svm"):
+        for name in ("whole-image/pixels/random-forest", "whole-image/lbp(grid=7)/rbf-svm"):
             pipeline = make_pipeline(name).fit(train)
             (np.array(pipeline.labels)[pipeline.classify(test.images).argmax(axis=1)] == test.labels).mean()
             pipeline.save(tmp_path / f"bare-{time.monotonic_ns()}")
@@ -113,4 +114,5 @@ def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
     pairs = [(bare(), harness(i)) for i in (1, 2, 3)]
     ratio = min(b for _, b in pairs) / min(a for a, _ in pairs)
     # A tenth is the aim; the rest is for a busy machine. Intervals and tests are part of what the harness adds.
-    assert ratio < 1.10 + 0.10, pairs
+    print(f"harness / bare script: {ratio:.3f}")
+    assert ratio < 1.10 + 0.05, pairs
