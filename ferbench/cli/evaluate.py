@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "main"]
 
+WIDTH = 80
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``ferbench evaluate``."""
     parser.add_argument("pipeline", metavar="PIPELINE", help="folder of a saved pipeline, or the name of a shipped one")
     parser.add_argument("--dataset", required=True, metavar="NAME", help="dataset's name, spec, or path")
     parser.add_argument("--split", default="test", metavar="NAME", help="train, val, test or all (default: test)")
+    parser.add_argument("--detector", metavar="NAME", help="another detector than the saved one")
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the saved one")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--device", default="cpu", choices=["cpu", "gpu"], help="default: cpu")
@@ -55,6 +59,8 @@ def main(args: argparse.Namespace) -> int:
     if args.items is not None and not args.items.parent.is_dir():
         raise DataError(f"no such folder: {args.items.parent}", fix="make it first")
     pipeline = load_pipeline(args.pipeline, runtime=args.runtime, threads=args.threads, device=args.device)
+    if args.detector:
+        pipeline = pipeline.with_detector(args.detector)
     dataset = load_dataset(args.dataset)
     samples = dataset.split(args.split)
     if warning := skipped_warning(dataset):
@@ -106,9 +112,10 @@ def _text(record: dict[str, Any]) -> str:
         faces += f", {record['n_detected']} found, missed ones count as wrong"
     if record["n_dropped"]:
         faces += f"; {record['n_dropped']} left out by the label map"
+    about = f"{record['dataset']} {record['split']} (revision {record['dataset_revision']}): {faces}"
     rows = [
-        f"{record['pipeline']}",
-        f"{record['dataset']} {record['split']} (revision {record['dataset_revision']}): {faces}",
+        *textwrap.wrap(record["pipeline"], WIDTH, break_on_hyphens=False),
+        *textwrap.wrap(about, WIDTH, break_on_hyphens=False),
         "",
         *(line(name) for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")),
         f"intervals: {record['interval']}",

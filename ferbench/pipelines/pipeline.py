@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Literal, Self
@@ -17,7 +17,7 @@ from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
 from ferbench.pipelines.crops import crop_faces, resize_crops
 from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id, presets
-from ferbench.registry import Spec, create, parse_spec
+from ferbench.registry import Spec, create, entry, parse_spec
 from ferbench.samples import Samples
 
 __all__ = ["OnNoFace", "Pipeline", "Processed", "make_pipeline"]
@@ -364,14 +364,19 @@ class Pipeline:
         ordered[:, self._order] = probabilities
         return ordered
 
-    # -- other runtimes --------------------------------------------------------------------------------------------
+    # -- other runtimes and detectors -----------------------------------------------------------------------------
 
     def with_runtime(self, runtime: str | Spec) -> Pipeline:
         """The same fitted pipeline on another runtime."""
-        from dataclasses import replace
-
         parts = complete(self.parts.detector, self.parts.features, self.parts.classifier, parse_spec(runtime))
         return replace(self, parts=parts, _session=None, _order=None)
+
+    def with_detector(self, detector: str | Spec) -> Pipeline:
+        """The same fitted pipeline behind another detector, whose own crop geometry it takes."""
+        spec = parse_spec(detector)
+        entry("detectors", spec.name)
+        parts = replace(self.parts, detector=spec)
+        return replace(self, parts=parts, crop_scale=None, crop_shift=None, _detector=None)
 
     def agreement(self, crops: npt.NDArray[np.uint8], reference: Pipeline) -> dict[str, Any]:
         """How far this pipeline's probabilities are from those of a reference on the same crops."""

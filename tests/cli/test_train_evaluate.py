@@ -118,3 +118,18 @@ def test_fer2013_and_in_the_wild(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert record["n_dropped"] == 2
     assert not record["detector_bypassed"]
     assert record["n_detected"] <= record["n"] == 412
+
+
+@pytest.mark.realdata
+@pytest.mark.usefixtures("real_data")
+def test_the_shipped_model_is_as_good_as_its_card_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Floors below the card's figures: another build of LiteRT may move a face or two, not a point."""
+    assert main(["evaluate", "tiny", "--dataset", "fer2013", "--split", "val", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.65
+    wild = ["evaluate", "tiny", "--dataset", "lfw-emotions", "--split", "all", "--contempt", "drop"]
+    assert main([*wild, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.64
+    assert main([*wild, "--detector", "haar(min_size=60)"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "haar(min_size=60)/se-resnet" in lines[0]
+    assert max(map(len, lines)) <= 80
