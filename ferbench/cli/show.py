@@ -142,9 +142,27 @@ def _saved_pipeline(folder: Path) -> Page:
     path = folder / "pipeline.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return {"title": f"{folder.name}: saved pipeline", "summary": record["pipeline"], **record}
-    except (ValueError, KeyError) as error:
+        page: Page = {"title": f"{folder.name}: saved pipeline", "summary": record["pipeline"]}
+        page["labels"] = record["label_space"]["labels"]
+        page |= {name: record[name] for name in ("input_size", "trained_on", "files", "ferbench")}
+        page["measured"] = _measured(record["metrics"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{path} is damaged", got=repr(error)) from error
+    card = folder / "CARD.md"
+    return page | ({"card": str(card)} if card.is_file() else {})
+
+
+def _measured(metrics: dict[str, Any]) -> dict[str, str]:
+    """The headline figures of a saved pipeline: name and value with interval, on which split."""
+    if "end_to_end" not in metrics:
+        return {}
+    figures = {}
+    for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+        estimate = metrics["end_to_end"][name]
+        low, high = estimate["low"], estimate["high"]
+        interval = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+        figures[name] = f"{100 * estimate['value']:.1f} %{interval}"
+    return {"on": f"{metrics['dataset']} {metrics['split']}, {metrics['n']} faces", **figures}
 
 
 def _suite(path: Path) -> Page:

@@ -68,12 +68,13 @@ def test_the_suite_schema_is_a_json_schema_that_knows_the_keys(capsys):
     assert schema["additionalProperties"] is False
 
 
-def test_a_saved_pipeline_is_shown_by_its_folder(capsys, tmp_path):
-    (tmp_path / "pipeline.json").write_text(
-        json.dumps({"pipeline": "haar/hog/linear-svm@sklearn", "family": "classical"})
-    )
-    (page,) = shown(capsys, str(tmp_path))
-    assert page["pipeline"] == "haar/hog/linear-svm@sklearn"
+def test_a_saved_pipeline_is_shown_with_its_headline_figures_and_card(capsys):
+    (page,) = shown(capsys, "tiny")
+    assert page["summary"].startswith("haar/se-resnet(")
+    assert page["labels"] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    assert page["trained_on"]["dataset"] == "fer2013"
+    assert "%" in page["measured"]["accuracy"]
+    assert page["card"].endswith("CARD.md")
 
 
 def test_a_damaged_saved_pipeline_is_an_error_that_names_the_file(capsys, tmp_path):
