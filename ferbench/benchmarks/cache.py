@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,13 @@ def code_digest(group: str, spec: str) -> str:
     if found is None or found.origin is None:
         return ""
     sources = sorted(Path(found.origin).parent.glob("*.py"))
-    return digest([hashlib.sha256(source.read_bytes()).hexdigest() for source in sources])
+    return digest([_versions(), *(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources)])
+
+
+@cache
+def _versions() -> list[str]:
+    """Versions of what every array is made by: ferbench's own crops, and the libraries under them."""
+    return [f"{name} {version(name)}" for name in ("ferbench", "numpy", "opencv-contrib-python")]
 
 
 def _open(path: Path) -> npt.NDArray[Any]:

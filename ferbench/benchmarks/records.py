@@ -231,7 +231,7 @@ class DatasetSummary(_Record):
 
 
 class Comparison(_Record):
-    """Two rows on the same faces (exact McNemar, Holm over all pairs of a dataset)."""
+    """Two rows on the same faces (exact McNemar, or exchanges of whole subjects; Holm over all pairs)."""
 
     dataset: str
     a: str

@@ -30,7 +30,7 @@ from ferbench.benchmarks.records import (
     Status,
     Summary,
 )
-from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, tie_groups
+from ferbench.benchmarks.statistics import bootstrap, holm, paired_test, tie_groups
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
 from ferbench.labels import find_permuted_labels
@@ -111,6 +111,13 @@ class _Row:
     fit: list[Part]
     agreement: dict[str, Any] | None
     seed: int
+
+    @property
+    def subjects(self) -> npt.NDArray[np.str_] | None:
+        """(N,) str: who is shown, where that is known of every face."""
+        if self.items is None or self.items["subject"].isna().any():
+            return None
+        return self.items["subject"].to_numpy(dtype=np.str_)
 
     @property
     def right(self) -> npt.NDArray[np.bool_]:
@@ -262,10 +269,10 @@ def summarise_quality(
 
 
 def _compare(dataset: str, rows: Sequence[_Row], seed: int) -> list[Comparison]:
-    """Exact McNemar of every pair of rows that were scored on the same faces, corrected by Holm."""
+    """A paired test of every pair of rows that were scored on the same faces, corrected by Holm."""
     scored = [row for row in rows if row.items is not None]
     pairs = [(a, b) for a, b in combinations(scored, 2) if _same_faces(a, b)]
-    p_values = [mcnemar(a.right, b.right) for a, b in pairs]
+    p_values = [paired_test(a.right, b.right, a.subjects, seed) for a, b in pairs]
     result = []
     for (a, b), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
         difference = float(a.right.mean() - b.right.mean())

@@ -10,6 +10,7 @@ Exit codes: 0 done, 2 the user's mistake (one line on stderr), 130 interrupted, 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import select
@@ -37,6 +38,7 @@ VERBS = {
 """Every verb and its line of help; each is the module ``ferbench.cli.<verb>``."""
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 READER_GONE = 141  # 128 + SIGPIPE
 
 
@@ -144,6 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return READER_GONE
         except OSError as error:
+            if error.errno in _DISK_ERRORS:
+                return _complain(f"cannot write: {error.strerror}; what was written before is kept")
             if error.filename is None:  # not about a file that the user named
                 raise
             return _complain(f"cannot use {error.filename}: {error.strerror}")

@@ -49,8 +49,10 @@ def main(args: argparse.Namespace) -> int:
     jobs, missing = _find_jobs(args.paths)
     for job in jobs:
         refuse_overwriting(job.path, [args.csv, args.jsonl])
-    pipeline = load_live_pipeline(args.pipeline, on_no_face=args.on_no_face)
     failed = [_complain(message) for message in missing]
+    if not jobs:
+        return 2
+    pipeline = load_live_pipeline(args.pipeline, on_no_face=args.on_no_face)
     with ExitStack() as stack:
         sinks: list[Sink] = [
             stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)
@@ -74,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _complain(failure: object) -> str:
     """Name what could not be read, one line, at once."""
-    print(f"ferbench: {failure}", file=sys.stderr)
+    print(f"ferbench: error: {failure}", file=sys.stderr)
     return str(failure)
 
 

@@ -4,7 +4,8 @@
   ferbench train haar-mini-xception --dataset fer2013 --val-split val --out models/mini
   ferbench train "haar/se-resnet(epochs=60)@litert" --dataset fer2013 --soft-labels 0.3 --out models/mine
 
-The validation split is scored after every epoch and once at the end, and chooses nothing.
+The validation split chooses nothing: it is scored once at the end and, where it holds crops, after every epoch of a
+network.
 """
 
 from __future__ import annotations
@@ -52,19 +53,24 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import make_pipeline
 
+    if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
+        raise ParameterError(
+            "a pipeline cannot be judged on what it learns from",
+            got=f"--split {args.split} --val-split {args.val_split}",
+        )
     pipeline = make_pipeline(args.pipeline)
+    pipeline.check_parameters()
+    if args.soft_labels and pipeline.family != "deep":
+        raise ParameterError("--soft-labels is for networks", got=pipeline.id)
     dataset = load_dataset(args.dataset)
     samples = _limited(dataset.split(args.split), args.limit, args.seed)
     validation = dataset.split(args.val_split) if args.val_split else None
-    if args.val_split == args.split:
-        raise ParameterError("a pipeline cannot be judged on what it learns from", got=f"--val-split {args.split}")
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
+    args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
         _fit_network(pipeline, dataset, samples, validation, args)
-    elif args.soft_labels:
-        raise ParameterError("--soft-labels is for networks", got=pipeline.id)
     else:
         pipeline.fit(samples)
     metrics = {} if validation is None else _score(pipeline, validation)
@@ -93,9 +99,11 @@ def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
 def _fit_network(
     pipeline: Pipeline, dataset: Dataset, samples: Samples, validation: Samples | None, args: argparse.Namespace
 ) -> None:
+    import numpy as np
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from ferbench.pipelines.crops import resize_crops
     from ferbench.registry import create
 
     recipe = create("classifiers", pipeline.parts.classifier).recipe
@@ -103,7 +111,8 @@ def _fit_network(
     if args.soft_labels:
         options["targets"] = _soft_targets(samples, args.soft_labels)
     if validation is not None and validation.kind == "crops":
-        options["validation"] = (validation.images, validation.labels)
+        crops = resize_crops(np.asarray(validation.images), pipeline.input_size)
+        options["validation"] = (crops, validation.labels)
     columns = (
         TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
     )  # fmt: skip

@@ -95,7 +95,7 @@ def _decode(content: bytes, name: str) -> Image:
             warnings.simplefilter("ignore")  # our own limit on the size follows
             opened = Pillow.open(io.BytesIO(content), formats=_FORMATS)
     except Pillow.DecompressionBombError:
-        raise ImageError(f"{name} is too large", expected=_SIZES) from None
+        raise ImageError(f"{name} is too large", got="more than Pillow opens", expected=_SIZES) from None
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not an image that can be read", expected=", ".join(_FORMATS)) from None
     except _DAMAGE as error:

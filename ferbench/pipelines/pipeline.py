@@ -142,6 +142,7 @@ class Pipeline:
         **fit_params
             Passed to a network's ``fit``: ``validation``, ``checkpoint_dir``, ``on_epoch``, ``targets``.
         """
+        self.check_parameters()
         crops, labels = self._training_set(X, y)
         estimator = self._make_estimator()
         if self.parts.features is None:
@@ -152,10 +153,29 @@ class Pipeline:
             estimator.fit(crops, labels)
         return self._adopt(estimator)
 
+    def check_parameters(self) -> None:
+        """Make features and classifier and check their parameters' values, before any work is done.
+
+        Raises
+        ------
+        UnknownNameError, ParameterError
+            A parameter does not exist, or its value cannot be.
+        """
+        estimator = self._make_estimator()
+        for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
+            if hasattr(step, "recipe"):
+                _ = step.recipe  # a network's recipe checks itself when it is made
+            elif hasattr(step, "_parameter_constraints"):
+                try:
+                    step._validate_params()
+                except ValueError as error:
+                    raise ParameterError(f"{self.id} has a parameter that cannot be", got=str(error)) from error
+
     def fit_from_features(self, F: npt.NDArray[np.float32], y: npt.ArrayLike, *, label_space: LabelSpace) -> Self:
         """Learn from features (N, D) that :meth:`features_of` computed earlier."""
         from sklearn.pipeline import Pipeline as SklearnPipeline
 
+        self.check_parameters()
         classifier = create("classifiers", self.parts.classifier)
         classifier.fit(F, np.asarray(y, dtype=np.str_))
         features = self._make_features()
@@ -304,7 +324,7 @@ class Pipeline:
             scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
             shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
         detected = perf_counter_ns()
-        crops = crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+        crops = self._crops(images, faces, scale, shift)
         aligned = extracted = perf_counter_ns()
         if not len(crops):
             probabilities = np.zeros((0, len(self.labels)), np.float32)
@@ -323,6 +343,15 @@ class Pipeline:
             "total": done - started,
         }
         return Processed(faces, probabilities, times)
+
+    def _crops(self, images: Sequence[Image], faces: Faces, scale: float, shift: float) -> npt.NDArray[np.uint8]:
+        """Crops by the detector's geometry; a whole image that stands in for a missed face keeps its own edges."""
+        crops = crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+        if self.on_no_face == "whole":
+            whole = np.flatnonzero(faces.score == 0)
+            if len(whole):
+                crops[whole] = crop_faces(images, faces[whole], size=self.input_size)
+        return crops
 
     def _faces(self, images: Sequence[Image]) -> Faces:
         faces = self.detect(images)

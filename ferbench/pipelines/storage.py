@@ -27,6 +27,17 @@ __all__ = ["FORMAT", "load_pipeline", "save_pipeline", "shipped"]
 FORMAT = 1
 """Version of the folder's layout."""
 
+_FIELDS: dict[str, Any] = {
+    "pipeline": str,
+    "label_space": dict,
+    "classes": list,
+    "input_size": int,
+    "crop_scale": float | int | None,
+    "crop_shift": float | int | None,
+    "trained_on": dict,
+    "files": dict,
+}
+
 _FILES = {"sklearn": "model.skops", "keras": "model.keras", "litert": "model.tflite"}
 
 
@@ -44,6 +55,7 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
     if not pipeline.is_fitted or pipeline.label_space is None:
         raise NotFittedError(f"{pipeline.id} is not fitted", fix="fit it before saving")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pipeline.json").unlink(missing_ok=True)
     names = _write_model(pipeline, folder)
     record = {
         "format": FORMAT,
@@ -129,7 +141,7 @@ def load_pipeline(
         _check_file(folder, file, digest)
     pipeline = Pipeline(
         parts,
-        label_space=LabelSpace(record["label_space"]["name"], tuple(record["label_space"]["labels"])),
+        label_space=LabelSpace(str(record["label_space"].get("name")), tuple(record["label_space"]["labels"])),
         input_size=record["input_size"],
         on_no_face=on_no_face,
         crop_scale=record["crop_scale"],
@@ -149,8 +161,10 @@ def _find(name: str | Path) -> Path:
         raise ModelFileError(
             f"{folder} is a pickle, which runs its author's code when it is loaded", fix="save with Pipeline.save"
         )
-    if folder.exists():
-        raise ModelFileError(f"{folder} is no saved pipeline", expected="a folder with pipeline.json")
+    if folder.exists() or folder.name != str(name):
+        # Something with a folder in it is meant as a path, not as the name of a shipped pipeline.
+        what = "is no saved pipeline" if folder.exists() else "does not exist"
+        raise ModelFileError(f"{folder} {what}", expected="a folder with pipeline.json")
     built_in = shipped()
     if str(name) in built_in:
         return built_in[str(name)]
@@ -181,9 +195,16 @@ def _read_record(folder: Path) -> dict[str, Any]:
             expected=f"version {FORMAT}",
             fix="use the version of ferbench that wrote it",
         )
-    needed = {"pipeline", "label_space", "classes", "input_size", "crop_scale", "crop_shift", "trained_on", "files"}
-    if missing := needed - record.keys():
-        raise ModelFileError(f"{path} is incomplete", got=f"no {', '.join(sorted(missing))}")
+    for name, kinds in _FIELDS.items():
+        if name not in record:
+            raise ModelFileError(f"{path} is incomplete", got=f"no {name!r}")
+        if not isinstance(record[name], kinds):
+            raise ModelFileError(f"{path} is damaged", got=f"{name} = {record[name]!r:.60}")
+    texts = (record["label_space"].get("labels"), record["classes"], list(record["files"].values()))
+    if not all(isinstance(t, list) and all(isinstance(text, str) for text in t) for t in texts):
+        raise ModelFileError(f"{path} is damaged", got="labels, classes or files that are no texts")
+    if not set(record["classes"]) <= set(record["label_space"]["labels"]):
+        raise ModelFileError(f"{path} is damaged", got="classes that are not in its label space")
     return dict(record)
 
 
@@ -207,12 +228,12 @@ def _with_model(pipeline: Pipeline, folder: Path, files: dict[str, str]) -> Pipe
     paths = {name: folder / file for name, file in _FILES.items() if file in files}
     if runtime == "litert" and "litert" in paths:
         return replace(pipeline, files_=paths)
-    if runtime == "sklearn":
+    if runtime == "sklearn" and "sklearn" in paths:
         return replace(pipeline, estimator_=_load_skops(folder / _FILES["sklearn"]))
     if "keras" not in paths or not is_network(pipeline.parts.classifier):
         raise ModelFileError(
             f"{folder} has no model for the {runtime} runtime",
-            got=", ".join(files),
+            got=", ".join(files) or "no file",
             fix=f"load it with runtime={next(iter(paths), 'litert')!r}",
         )
     return replace(pipeline, estimator_=_load_keras(pipeline, paths["keras"]))

@@ -80,7 +80,7 @@ def _margin(view: DatasetView, scored: list[RowView]) -> Sentence:
     if best.accuracy is None or second.accuracy is None:
         return ()
     difference = compared.difference if compared else best.accuracy.value - second.accuracy.value
-    test = f" (paired McNemar test, Holm-corrected p {_relation(compared.p_holm)})" if compared else ""
+    test = f" (paired test, Holm-corrected p {_relation(compared.p_holm)})" if compared else ""
     return (f", {points(difference).lstrip('+')} points ahead of ", _name(second), test)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferbench.benchmarks.metrics import sufficient
-from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, resample_weights, tie_groups
+from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, paired_test, resample_weights, tie_groups
 
 
 def of_accuracy(right: np.ndarray, groups: np.ndarray | None = None):
@@ -98,3 +98,25 @@ def test_tie_groups_count_up_from_one_and_never_join_what_differs_from_the_best(
     for name in names:
         best = next(other for other in names if groups[other] == groups[name])
         assert name == best or frozenset((int(name), int(best))) not in different
+
+
+def test_without_repeated_subjects_the_paired_test_is_mcnemar():
+    rng = np.random.default_rng(0)
+    a, b = rng.random(200) < 0.7, rng.random(200) < 0.6
+    assert paired_test(a, b, None, 0) == mcnemar(a, b)
+    assert paired_test(a, b, np.arange(200).astype(str), 0) == mcnemar(a, b)
+
+
+def test_frames_of_one_person_are_one_piece_of_evidence():
+    rng = np.random.default_rng(1)
+    a, b = rng.random(30) < 0.8, rng.random(30) < 0.55
+    once = mcnemar(a, b)
+    people = np.repeat(np.arange(30), 10).astype(str)
+    tested = paired_test(np.repeat(a, 10), np.repeat(b, 10), people, 0)
+    assert mcnemar(np.repeat(a, 10), np.repeat(b, 10)) < once / 10, "faces taken as independent exaggerate"
+    assert tested == pytest.approx(once, abs=0.03)
+
+
+def test_equal_classifiers_are_never_told_apart():
+    right = np.array([True, False, True, True])
+    assert paired_test(right, right, np.array(["a", "a", "b", "b"]), 0) == 1.0

@@ -63,6 +63,8 @@ def test_misuse_is_named() -> None:
         classifier.fit(crops, np.full(12, "happy"))
     with pytest.raises(ParameterError, match="epochs must be positive"):
         create("classifiers", "mini-xception(epochs=0)").fit(crops, labels)
+    with pytest.raises(ParameterError, match="epochs must be a number"):
+        create("classifiers", "mini-xception(epochs=many)").fit(crops, labels)
     with pytest.raises(UnknownNameError, match="did you mean 'strong'"):
         create("classifiers", "mini-xception(augmentation=stron)").fit(crops, labels)
 

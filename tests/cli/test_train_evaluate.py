@@ -75,6 +75,12 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         (["haar-lbp-smv", "--dataset", SYNTHETIC], "haar-lbp-smv"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--soft-labels", "0.5"], "for networks"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "train"], "judged on what it learns from"),
+        (
+            ["hog/linear-svm", "--dataset", SYNTHETIC, "--split", "all", "--val-split", "val"],
+            "judged on what it learns",
+        ),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
+        (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--limit", "0"], "--limit must be 1 or more"),
     ],
 )

@@ -63,6 +63,20 @@ def test_an_image_without_a_face_is_skipped_taken_whole_or_refused(fitted) -> No
         pipeline.predict(blank)
 
 
+def test_a_whole_image_is_not_cut_by_the_detectors_geometry() -> None:
+    pipeline = make_pipeline("haar", "pixels", "knn(n_neighbors=1)", on_no_face="whole").fit(*striped_crops(30))
+    pipeline.crop_scale, pipeline.crop_shift = 2.0, -0.3
+    crops, labels = striped_crops(3)
+    for crop, label in zip(crops, labels, strict=True):
+        (face,) = pipeline.predict(crop)
+        assert face.label == label
+
+
+def test_parameter_values_that_cannot_be_are_named_before_any_work() -> None:
+    with pytest.raises(ParameterError, match="n_neighbors"):
+        make_pipeline("hog", "knn(n_neighbors=0)").fit(*striped_crops(12))
+
+
 def test_predictions_name_their_label(fitted) -> None:
     crops, labels = striped_crops(1)
     whole = make_pipeline("hog", "linear-svm").fit(*striped_crops(90))

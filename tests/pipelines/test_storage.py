@@ -58,6 +58,11 @@ def test_a_missing_file_is_named(saved: Path) -> None:
     [
         ({"format": 99}, "unknown format: got version 99, expected version 1"),
         ({"files": {"../model.skops": "0"}}, "outside its folder"),
+        ({"files": []}, r"damaged: got files = \[\]"),
+        ({"files": {}}, "no model for the sklearn runtime"),
+        ({"input_size": "48"}, "damaged: got input_size"),
+        ({"label_space": None}, "damaged: got label_space"),
+        ({"classes": ["joyful"]}, "not in its label space"),
     ],
 )
 def test_a_foreign_record_is_refused(saved: Path, change: dict[str, object], message: str) -> None:
@@ -103,6 +108,8 @@ def test_unknown_names_and_empty_folders(tmp_path: Path) -> None:
         load_pipeline("tinny")
     with pytest.raises(ModelFileError, match=r"folder with pipeline\.json"):
         load_pipeline(tmp_path)
+    with pytest.raises(ModelFileError, match="models/nope does not exist"):
+        load_pipeline("models/nope")
     with pytest.raises(NotFittedError, match="is a preset and not trained"):
         load_pipeline("haar-lbp-svm")
 

@@ -59,8 +59,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        numbers = {**positive, "weight_decay": self.weight_decay, "warmup_epochs": self.warmup_epochs,
+                   "mixup": self.mixup, "label_smoothing": self.label_smoothing, "seed": self.seed}  # fmt: skip
+        for name, value in numbers.items():
+            if not isinstance(value, int | float) or value < 0:
+                raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
         for name, value in positive.items():
-            if value <= 0:
+            if value == 0:
                 raise ParameterError(f"{name} must be positive", got=value)
         if not 0 <= self.label_smoothing < 1:
             raise ParameterError("label_smoothing is a share", got=self.label_smoothing, expected="0 <= value < 1")

@@ -6,7 +6,10 @@ an interpreter of its own, made on first use: nothing is padded, nothing realloc
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +69,38 @@ class LiteRTSession:
 
     def _interpreter(self, n: int, shape: tuple[int, ...]) -> tuple[Any, int, int]:
         if n not in self._interpreters:
-            made = _interpreter_class()(model_content=self._model, num_threads=self._threads)
-            source, output = made.get_input_details()[0]["index"], made.get_output_details()[0]["index"]
-            made.resize_tensor_input(source, [n, *shape, 1], strict=True)
-            made.allocate_tensors()
+            kind = _interpreter_class()
+            with _native_info_held_back():
+                made = kind(model_content=self._model, num_threads=self._threads)
+                source, output = made.get_input_details()[0]["index"], made.get_output_details()[0]["index"]
+                made.resize_tensor_input(source, [n, *shape, 1], strict=True)
+                made.allocate_tensors()
             self._interpreters[n] = (made, source, output)
         return self._interpreters[n]
+
+
+@contextmanager
+def _native_info_held_back() -> Iterator[None]:
+    """Keep LiteRT's ``INFO:`` lines from stderr; whatever else it writes there comes through.
+
+    LiteRT 2 logs from C++ which delegate it made, and has no switch for that.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr: nothing to hold back
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if not line.startswith(b"INFO:"):
+                    os.write(2, line)
 
 
 def _interpreter_class() -> Any:
