@@ -196,12 +196,6 @@ def _dataset_cells(
     train, test, whole = entry.train, entry.test, None
     if entry.protocol == "subject-kfold":
         n_folds = budget.folds or entry.folds or 2
-        if budget.train_limit or budget.test_limit or any(row.limit for row in rows):
-            raise InvalidSuiteError(
-                f"suite {suite.name}: {entry.name} is folded, so training and scored faces come from one cut",
-                got="train_limit, test_limit or a pipeline's limit",
-                fix="use the profile's limit",
-            )
         subjects = facts.splits["all"].n_subjects
         if subjects is None or subjects < n_folds:
             raise InvalidSuiteError(

@@ -326,7 +326,9 @@ def _dataset_summary(plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows:
 
 def _protocol(plan: Plan, entry: DatasetEntry, facts: DatasetFacts) -> str:
     budget = plan.profile
+    limits: tuple[str, ...] = ("limit", "train_limit", "test_limit")
     if entry.protocol == "subject-kfold":
+        limits = ("limit",)  # folds are made of one cut: the others do not apply
         n_folds = budget.folds or entry.folds
         sentences = [
             f"{n_folds} subject-independent folds: no person is in training and test, and every face is scored once."
@@ -335,7 +337,7 @@ def _protocol(plan: Plan, entry: DatasetEntry, facts: DatasetFacts) -> str:
         sentences = [f"Trained on the split {entry.train!r}, scored on {entry.test!r}."]
         if entry.tune is not None:
             sentences.append(f"Settings may be chosen on {entry.tune!r} only.")
-    cut = {k: v for k, v in budget.model_dump().items() if k in ("limit", "train_limit", "test_limit") and v}
+    cut = {k: v for k, v in budget.model_dump().items() if k in limits and v}
     if cut:
         said = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in cut.items())
         sentences.append(f"Subsets with each class in its proportion ({said} faces).")
