@@ -270,8 +270,7 @@ class Pipeline:
 
     def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
         """(N, s, s) uint8 gray crops of the faces, in their order."""
-        scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
-        shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
+        scale, shift = self._crop_geometry()
         return crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
 
     def classify(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -321,8 +320,7 @@ class Pipeline:
             faces, scale, shift = _whole(images, range(len(images)), 1.0), 1.0, 0.0
         else:
             faces = self._faces(images)
-            scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
-            shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
+            scale, shift = self._crop_geometry()
         detected = perf_counter_ns()
         crops = self._crops(images, faces, scale, shift)
         aligned = extracted = perf_counter_ns()
@@ -343,6 +341,12 @@ class Pipeline:
             "total": done - started,
         }
         return Processed(faces, probabilities, times)
+
+    def _crop_geometry(self) -> tuple[float, float]:
+        """Scale and shift of the crops: the pipeline's own where it has them, the detector's otherwise."""
+        scale = self.detector.crop_scale if self.crop_scale is None else self.crop_scale
+        shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
+        return scale, shift
 
     def _crops(self, images: Sequence[Image], faces: Faces, scale: float, shift: float) -> npt.NDArray[np.uint8]:
         """Crops by the detector's geometry; a whole image that stands in for a missed face keeps its own edges."""
