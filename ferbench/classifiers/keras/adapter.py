@@ -33,7 +33,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Name in :data:`ferbench.classifiers.keras.networks.NETWORKS`.
     network_params : dict, optional
         Parameters of the builder, such as ``{"width": 24}``.
-    epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing, mixup, augmentation, seed
+    epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing, mixup, augmentation, side, \
+    average_epochs, seed
         See :class:`ferbench.classifiers.keras.training.Recipe`.
 
     Attributes
@@ -61,6 +62,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_smoothing: float = Recipe.label_smoothing,
         mixup: float = Recipe.mixup,
         augmentation: str = Recipe.augmentation,
+        side: int = Recipe.side,
+        average_epochs: int = Recipe.average_epochs,
         seed: int = Recipe.seed,
     ) -> None:
         self.network = network
@@ -73,6 +76,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.label_smoothing = label_smoothing
         self.mixup = mixup
         self.augmentation = augmentation
+        self.side = side
+        self.average_epochs = average_epochs
         self.seed = seed
 
     @property
@@ -113,10 +118,12 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ParameterError("a classifier needs two classes", got=self.classes_.tolist())
         keras.utils.set_random_seed(self.seed)
-        self.model_ = NETWORKS[self.network](crops.shape[1:], len(self.classes_), **(self.network_params or {}))
+        self.model_ = self._build(crops.shape[1:])
+        # A network that trains on smaller squares takes any size; what is kept takes the crops' own.
+        trained = self._build((None, None)) if self.side else self.model_
         held_out = None if validation is None else (_check_crops(validation[0]), self._one_hot(validation[1]))
         self.log_ = train(
-            self.model_,
+            trained,
             crops,
             self._one_hot(labels) if targets is None else np.asarray(targets, dtype=np.float32),
             self.recipe,
@@ -124,7 +131,11 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
         )
+        self.model_.set_weights(trained.get_weights())
         return self
+
+    def _build(self, shape: tuple[int | None, ...]) -> keras.Model:
+        return NETWORKS[self.network](shape, len(self.classes_), **(self.network_params or {}))
 
     def predict_proba(self, X: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(N, C) float32 probabilities of (N, h, w) uint8 crops, in the order of ``classes_``."""

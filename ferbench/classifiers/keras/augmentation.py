@@ -61,7 +61,9 @@ AUGMENTATIONS = {
 """Named strengths, from none to what cameras and detectors do to faces in the wild."""
 
 
-def augment(crops: npt.NDArray[np.uint8], strength: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def augment(
+    crops: npt.NDArray[np.uint8], strength: str, rng: np.random.Generator, *, side: int | None = None
+) -> npt.NDArray[np.uint8]:
     """Transform every crop at random.
 
     Parameters
@@ -71,25 +73,31 @@ def augment(crops: npt.NDArray[np.uint8], strength: str, rng: np.random.Generato
         Name in :data:`AUGMENTATIONS`.
     rng : numpy Generator
         Source of all randomness: the same state gives the same crops.
+    side : int, optional
+        Keep only this central square of every transformed crop.
 
     Returns
     -------
-    (N, h, w) uint8, gray
+    (N, h, w) uint8, gray; (N, side, side) with a side
     """
     if strength not in AUGMENTATIONS:
         raise UnknownNameError("augmentation", strength, AUGMENTATIONS)
     how = AUGMENTATIONS[strength]
+    window = crops.shape[1:] if side is None else (side, side)
     if strength == "none":
-        return crops
-    moved = _move(crops, how, rng)
+        top, left = ((have - keep) // 2 for have, keep in zip(crops.shape[1:], window, strict=True))
+        return crops[:, top : top + window[0], left : left + window[1]]
+    moved = _move(crops, how, rng, window)
     moved = _light(moved, how, rng)
     if how.blur or how.noise or how.erase:
         _spoil(moved, how, rng)
     return moved
 
 
-def _move(crops: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Mirror, rotate, scale and shift, as one affine warp a crop."""
+def _move(
+    crops: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Generator, window: tuple[int, ...]
+) -> npt.NDArray[np.uint8]:
+    """Mirror, rotate, scale, shift and cut out the central window, as one affine warp a crop."""
     import cv2
 
     n, height, width = crops.shape
@@ -100,12 +108,13 @@ def _move(crops: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Genera
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.stack([np.stack([cos * mirror, -sin], -1), np.stack([sin * mirror, cos], -1)], 1)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    offset = centre + shift - linear @ centre
+    offset = centre + shift - linear @ centre - np.array([(width - window[1]) / 2, (height - window[0]) / 2])
     matrices = np.concatenate([linear, offset[:, :, None]], axis=2)
-    out = np.empty_like(crops)
+    out = np.empty((n, *window), np.uint8)
+    size = window[::-1]
     for i in range(n):
         cv2.warpAffine(
-            crops[i], matrices[i], (width, height), dst=out[i], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            crops[i], matrices[i], size, dst=out[i], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
     return out
 

@@ -19,7 +19,7 @@ __all__ = ["NETWORKS", "mini_xception", "se_resnet"]
 Tensor = Any
 
 
-def _input(shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _input(shape: tuple[int | None, int | None]) -> tuple[Tensor, Tensor]:
     image = keras.Input((*shape, 1), name="gray")
     return image, layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
 
@@ -29,7 +29,7 @@ def _batch_norm() -> layers.Layer:
     return layers.BatchNormalization(momentum=0.9)
 
 
-def mini_xception(shape: tuple[int, int], n_classes: int) -> keras.Model:
+def mini_xception(shape: tuple[int | None, int | None], n_classes: int) -> keras.Model:
     """Mini-Xception: separable convolutions with residual branches; 58,423 parameters for seven classes.
 
     Arriaga, Valdenegro-Toro, Plöger: Real-time convolutional neural networks for emotion and gender classification
@@ -81,19 +81,20 @@ def _residual_block(x: Tensor, filters: int, stride: int) -> Tensor:
 
 
 def se_resnet(
-    shape: tuple[int, int],
+    shape: tuple[int | None, int | None],
     n_classes: int,
     *,
     width: int = 32,
     blocks: Sequence[int] = (1, 2, 2),
     dropout: float = 0.3,
+    stem: str = "pool",
 ) -> keras.Model:
     """A residual squeeze-and-excitation network for small faces.
 
     Parameters
     ----------
     shape : (h, w)
-        Size of the crops.
+        Size of the crops; None where it may vary.
     n_classes : int
         Number of expressions.
     width : int
@@ -102,18 +103,23 @@ def se_resnet(
         Residual blocks in each stage.
     dropout : float
         Share of features dropped before the last layer.
+    stem : "pool" or "stride"
+        How the first layer halves the resolution: by a 3×3 convolution and max pooling, or by a 5×5 convolution with
+        stride 2, which trains a fifth faster.
     """
-    if width < 1 or not blocks or min(blocks) < 1 or not 0 <= dropout < 1:
+    if width < 1 or not blocks or min(blocks) < 1 or not 0 <= dropout < 1 or stem not in ("pool", "stride"):
         raise ParameterError(
             "se-resnet cannot be built",
-            got=f"width={width}, blocks={tuple(blocks)}, dropout={dropout}",
-            expected="width >= 1, at least one block a stage, dropout in [0, 1)",
+            got=f"width={width}, blocks={tuple(blocks)}, dropout={dropout}, stem={stem!r}",
+            expected="width >= 1, at least one block a stage, dropout in [0, 1), stem 'pool' or 'stride'",
         )
     image, x = _input(shape)
-    x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+    strided = stem == "stride"
+    x = layers.Conv2D(width, 5 if strided else 3, strides=2 if strided else 1, padding="same", use_bias=False)(x)
     x = _batch_norm()(x)
     x = layers.ReLU()(x)
-    x = layers.MaxPooling2D(2)(x)
+    if not strided:
+        x = layers.MaxPooling2D(2)(x)
     for stage, n in enumerate(blocks):
         for block in range(n):
             x = _residual_block(x, width * 2**stage, stride=2 if stage and not block else 1)

@@ -43,6 +43,11 @@ class Recipe:
         Alpha of the Beta distribution that mixes pairs of faces (Zhang et al. 2018); 0 is off.
     augmentation : str
         Name in :data:`ferbench.classifiers.keras.augmentation.AUGMENTATIONS`.
+    side : int
+        Until the last quarter of the epochs, train on the central square of this side of every transformed crop: less
+        to compute, and more to forget (after Touvron et al. 2019). 0 is off.
+    average_epochs : int
+        The final weights are the mean over the ends of this many last epochs (Izmailov et al. 2018); 0 is off.
     seed : int
         Seeds weights, order, augmentation and dropout.
     """
@@ -55,12 +60,15 @@ class Recipe:
     label_smoothing: float = 0.1
     mixup: float = 0.0
     augmentation: str = "standard"
+    side: int = 0
+    average_epochs: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
         numbers = {**positive, "weight_decay": self.weight_decay, "warmup_epochs": self.warmup_epochs,
-                   "mixup": self.mixup, "label_smoothing": self.label_smoothing, "seed": self.seed}  # fmt: skip
+                   "mixup": self.mixup, "label_smoothing": self.label_smoothing, "seed": self.seed,
+                   "side": self.side, "average_epochs": self.average_epochs}  # fmt: skip
         for name, value in numbers.items():
             if not isinstance(value, int | float) or value < 0:
                 raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
@@ -69,6 +77,8 @@ class Recipe:
                 raise ParameterError(f"{name} must be positive", got=value)
         if not 0 <= self.label_smoothing < 1:
             raise ParameterError("label_smoothing is a share", got=self.label_smoothing, expected="0 <= value < 1")
+        if self.average_epochs > self.epochs:
+            raise ParameterError("average_epochs cannot be more than epochs", got=self.average_epochs)
         if self.augmentation not in AUGMENTATIONS:
             raise UnknownNameError("augmentation", self.augmentation, AUGMENTATIONS)
 
@@ -101,7 +111,7 @@ def train(
     Parameters
     ----------
     model : keras.Model
-        Untrained; takes (N, h, w, 1), gives probabilities.
+        Untrained; takes (N, h, w, 1), gives probabilities. With a recipe's ``side``, of any size.
     crops : (N, h, w) uint8, gray
     targets : (N, C) float32
         One-hot or soft labels; rows sum to 1.
@@ -119,6 +129,8 @@ def train(
     list of Epoch
         The training log.
     """
+    if recipe.side and not 24 <= recipe.side <= min(crops.shape[1:]):
+        raise ParameterError("side", got=recipe.side, expected=f"24 to {min(crops.shape[1:])}, the crops' own, or 0")
     steps = -(-len(crops) // recipe.batch_size)
     _compile(model, recipe, steps)
     log: list[Epoch] = []
@@ -126,6 +138,7 @@ def train(
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         log = _restore(checkpoint_dir, stamp, model)
+    average = _Average(model, recipe, checkpoint_dir, len(log))
     for done in log:
         if on_epoch:
             on_epoch(done)
@@ -145,11 +158,48 @@ def train(
             val_accuracy=scores[1],
         )
         log.append(epoch)
+        average.add(len(log))
         if checkpoint_dir is not None:
             _save(checkpoint_dir, stamp, model, log)
         if on_epoch:
             on_epoch(epoch)
+    average.apply()
     return log
+
+
+class _Average:
+    """The mean of the weights after each of the last epochs, kept beside the checkpoint."""
+
+    def __init__(self, model: keras.Model, recipe: Recipe, folder: Path | None, done: int) -> None:
+        self._model, self._folder = model, folder
+        self._first = recipe.epochs - recipe.average_epochs + 1
+        self._weights: list[npt.NDArray[Any]] = []
+        if folder is not None and recipe.average_epochs and done >= self._first:
+            path = self._path(done)
+            if not path.exists():
+                raise ModelFileError(f"{path} is missing", fix=f"delete {folder} to start again")
+            with np.load(path) as saved:
+                self._weights = [saved[name] for name in saved.files]
+
+    def _path(self, epoch: int) -> Path:
+        assert self._folder is not None
+        return self._folder / f"average-{epoch}.npz"
+
+    def add(self, epoch: int) -> None:
+        if epoch < self._first:
+            return
+        n, now = epoch - self._first, self._model.get_weights()
+        if n:
+            now = [(old * n + new) / (n + 1) for old, new in zip(self._weights, now, strict=True)]
+        self._weights = now
+        if self._folder is not None:
+            # Named by its epoch: whichever log a kill leaves behind finds the average that belongs to it.
+            np.savez(self._path(epoch), *self._weights)
+            self._path(epoch - 2).unlink(missing_ok=True)
+
+    def apply(self) -> None:
+        if self._weights:
+            self._model.set_weights(self._weights)
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -186,7 +236,9 @@ def _epoch_data(
     """The augmented, shuffled training set of one epoch, from ``(seed, epoch)`` alone."""
     rng = np.random.default_rng([recipe.seed, epoch])
     order = rng.permutation(len(crops))
-    x, y = augment(crops[order], recipe.augmentation, rng), targets[order]
+    narrow = recipe.side and epoch < recipe.epochs - recipe.epochs // 4
+    x = augment(crops[order], recipe.augmentation, rng, side=recipe.side if narrow else None)
+    y = targets[order]
     if recipe.mixup:
         share = rng.beta(recipe.mixup, recipe.mixup, len(x)).astype(np.float32)
         share = np.maximum(share, 1 - share)
