@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from ferbench.classifiers.temperature import best_temperature
 from ferbench.errors import DataError, NotFittedError, ParameterError, ShapeError
 
 __all__ = ["RBFSVM", "LinearSVM", "check_training_set", "softmax"]
@@ -80,7 +81,7 @@ class _TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.temperature_ = 1.0
         if len(held_out):
             self._fit_scores(rows[part], labels[part])
-            self.temperature_ = _best_temperature(
+            self.temperature_ = best_temperature(
                 self.decision_function(rows[held_out]), np.searchsorted(self.classes_, labels[held_out])
             )
         self._fit_scores(rows, labels)
@@ -125,20 +126,6 @@ class _TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _scores(self, rows: npt.NDArray[np.float32]) -> Scores:
         raise NotImplementedError
-
-
-def _best_temperature(scores: Scores, truth: npt.NDArray[np.intp]) -> float:
-    """The temperature of least log loss on held-out rows, between 0.01 and 100."""
-    from scipy.optimize import minimize_scalar
-
-    def log_loss(log_temperature: float) -> float:
-        scaled = scores.astype(np.float64) / np.exp(log_temperature)
-        top = scaled.max(axis=1)
-        normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float((normaliser - scaled[np.arange(len(truth)), truth]).mean())
-
-    best = minimize_scalar(log_loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
-    return float(np.exp(best.x))
 
 
 def _check_positive(name: str, value: object) -> None:

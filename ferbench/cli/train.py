@@ -3,9 +3,10 @@
   ferbench train haar-lbp-svm --dataset fer2013 --out models/lbp
   ferbench train haar-mini-xception --dataset fer2013 --val-split val --out models/mini
   ferbench train "haar/se-resnet(epochs=60)@litert" --dataset fer2013 --soft-labels 0.3 --out models/mine
+  ferbench train haar-se-resnet --dataset fer2013 --teacher models/mine --distil 0.5 --out models/small
 
 The validation split chooses nothing: it is scored once at the end and, where it holds crops, after every epoch of a
-network.
+network. With --calibrate it sets the one temperature of the probabilities, which changes no label.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferbench.errors import DataError, ParameterError
+from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ferbench.contracts import Dataset
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
@@ -42,9 +42,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--soft-labels",
         type=float,
-        default=0.0,
         metavar="SHARE",
-        help="share of a network's target that comes from FER+ votes, 0 to 1; with fer2013 (default: 0)",
+        help="share of a network's target that comes from FER+ votes, 0 to 1, on fer2013 (default: the preset's)",
+    )
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        dest="teachers",
+        metavar="PIPELINE",
+        help="saved or shipped pipeline whose answers a network learns too; may be repeated (default: the preset's)",
+    )
+    parser.add_argument(
+        "--distil",
+        type=float,
+        metavar="SHARE",
+        help="share of a network's target that comes from its teachers, 0 to 1 (default: the preset's, or 0.5)",
+    )
+    parser.add_argument(
+        "--calibrate", action="store_true", help="scale a network's probabilities on --val-split by one temperature"
     )
 
 
@@ -60,8 +75,13 @@ def main(args: argparse.Namespace) -> int:
         )
     pipeline = make_pipeline(args.pipeline)
     pipeline.check_parameters()
-    if args.soft_labels and pipeline.family != "deep":
-        raise ParameterError("--soft-labels is for networks", got=pipeline.id)
+    given = _given(args)
+    if (given or args.calibrate) and pipeline.family != "deep":
+        raise ParameterError("--soft-labels, --teacher and --calibrate are for networks", got=pipeline.id)
+    if args.calibrate and not args.val_split:
+        raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
+    if args.distil is not None and not args.teachers:
+        raise ParameterError("--distil needs --teacher", got=args.distil)
     dataset = load_dataset(args.dataset)
     samples = _limited(dataset.split(args.split), args.limit, args.seed)
     validation = dataset.split(args.val_split) if args.val_split else None
@@ -70,9 +90,11 @@ def main(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
-        _fit_network(pipeline, dataset, samples, validation, args)
+        _fit_network(pipeline, samples, validation, _settings(args, samples.dataset), args)
     else:
         pipeline.fit(samples)
+    if args.calibrate and validation is not None:
+        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
     metrics = {} if validation is None else _score(pipeline, validation)
     pipeline.save(args.out, metrics=metrics)
     for name, value in metrics.get("end_to_end", {}).items():
@@ -97,7 +119,7 @@ def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
 
 
 def _fit_network(
-    pipeline: Pipeline, dataset: Dataset, samples: Samples, validation: Samples | None, args: argparse.Namespace
+    pipeline: Pipeline, samples: Samples, validation: Samples | None, settings: dict[str, Any], args: argparse.Namespace
 ) -> None:
     import numpy as np
     from rich.console import Console
@@ -108,8 +130,8 @@ def _fit_network(
 
     recipe = create("classifiers", pipeline.parts.classifier).recipe
     options: dict[str, Any] = {"checkpoint_dir": args.out / "checkpoints"}
-    if args.soft_labels:
-        options["targets"] = _soft_targets(samples, args.soft_labels)
+    if settings:
+        options["targets"] = _targets(samples, settings)
     if validation is not None and validation.kind == "crops":
         crops = resize_crops(np.asarray(validation.images), pipeline.input_size)
         options["validation"] = (crops, validation.labels)
@@ -119,6 +141,39 @@ def _fit_network(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=recipe.epochs)
         pipeline.fit(samples, on_epoch=_reporter(progress, task, args.out / "training.csv"), **options)
+    pipeline.trained_on = {**pipeline.trained_on, **settings}
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says that targets are made of."""
+    given = {"soft_labels": args.soft_labels, "teachers": args.teachers, "distil": args.distil}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """What the targets are made of: the command line's word, else that of a preset made for this data set."""
+    from ferbench.pipelines import presets
+
+    preset = presets().get(args.pipeline)
+    own = dict(preset.training) if preset else {}
+    if own and own.pop("dataset") != dataset:
+        print(f"the targets of {args.pipeline} are for another data set; learning from labels alone", file=sys.stderr)
+        own = {}
+    settings = own | _given(args)
+    if settings.get("teachers"):
+        settings.setdefault("distil", 0.5)
+    return {name: value for name, value in settings.items() if value}
+
+
+def _targets(samples: Samples, settings: dict[str, Any]) -> npt.NDArray[np.float32]:
+    from ferbench.pipelines import load_pipeline
+    from ferbench.pipelines.targets import distilled_targets, label_targets, vote_targets
+
+    votes = settings.get("soft_labels", 0)
+    targets = vote_targets(samples, votes) if votes else label_targets(samples)
+    if not settings.get("teachers"):
+        return targets
+    return distilled_targets(targets, samples, [load_pipeline(t) for t in settings["teachers"]], settings["distil"])
 
 
 def _reporter(progress: Any, task: Any, log: Path) -> Callable[[Any], None]:
@@ -139,31 +194,3 @@ def _reporter(progress: Any, task: Any, log: Path) -> Callable[[Any], None]:
             progress.console.print(f"epoch {epoch.epoch}: {text} ({epoch.seconds:.0f} s)")
 
     return report
-
-
-def _soft_targets(samples: Samples, share: float) -> npt.NDArray[np.float32]:
-    """(N, C) targets over the sorted labels: one-hot labels mixed with the shares of FER+ votes.
-
-    Faces that FER+ lacks, or in which nobody saw one of the labels, keep their one-hot target.
-    """
-    import numpy as np
-
-    from ferbench.datasets import load_dataset
-
-    if not 0 <= share <= 1:
-        raise ParameterError("--soft-labels is a share", got=share, expected="0 to 1")
-    if samples.dataset != "fer2013":
-        raise DataError("FER+ votes are for FER2013's images", got=samples.dataset, fix="leave --soft-labels out")
-    classes = np.unique(samples.labels)
-    targets: npt.NDArray[np.float32] = (samples.labels[:, None] == classes[None]).astype(np.float32)
-    voted = load_dataset("ferplus(mode=plurality)", split=samples.split)
-    if voted.votes is None:
-        raise DataError("FER+ came without votes")
-    columns = voted.label_space.encode(classes)
-    position = {face: i for i, face in enumerate(voted.ids.tolist())}
-    rows = np.array([position.get(face, -1) for face in samples.ids.tolist()])
-    votes = voted.votes[rows][:, columns]
-    total = votes.sum(axis=1, keepdims=True)
-    usable = (rows >= 0) & (total[:, 0] > 0)
-    targets[usable] = (1 - share) * targets[usable] + share * votes[usable] / total[usable]
-    return targets

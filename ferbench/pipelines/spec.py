@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from ferbench.errors import ParameterError, UnknownNameError
+from ferbench.pipelines.artefacts import canonical_runtime
 from ferbench.registry import Spec, entries, entry, parse_spec
 
 __all__ = ["Family", "PipelineParts", "PresetInfo", "parse_pipeline_id", "presets"]
@@ -92,12 +93,11 @@ def complete(detector: Spec | None, features: Spec | None, classifier: Spec, run
         raise ParameterError(
             f"{classifier.name} is a network and takes crops, not features", got=str(features), fix="leave it out"
         )
-    runtime = runtime or Spec("keras" if network else "sklearn")
-    entry("runtimes", runtime.name)
+    runtime = canonical_runtime(runtime or Spec("keras" if network else "sklearn"))
     if network == (runtime.name == "sklearn"):
         raise ParameterError(
             f"runtime {runtime.name} cannot run {classifier.name}",
-            expected="keras or litert" if network else "sklearn",
+            expected="keras, litert, onnx or opencv" if network else "sklearn",
         )
     return PipelineParts(
         detector or Spec("whole-image"), features or (None if network else Spec("pixels")), classifier, runtime
@@ -137,6 +137,9 @@ class PresetInfo:
         The publication or system it follows.
     published : dict
         Published figures, with the protocol they were obtained under; empty where there are none.
+    training : dict
+        What ``ferbench train`` makes a network's targets of, unless told otherwise, on the ``dataset`` it names:
+        ``soft_labels``, ``teachers``, ``distil``.
     """
 
     name: str
@@ -144,6 +147,7 @@ class PresetInfo:
     pipeline: str
     source: str = ""
     published: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -145,10 +146,11 @@ made.fit(*striped_crops(60), checkpoint_dir=Path(sys.argv[1]), on_epoch=lambda e
 """
 
 
-def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", [SMALL, SMALL[:-1] + ", side=32, average_epochs=3, stem=stride)"])
+def test_a_killed_training_goes_on_as_if_undisturbed(spec: str, tmp_path: Path) -> None:
     crops, labels = striped_crops(60)
-    whole = create("classifiers", SMALL).fit(crops, labels)
-    command = [sys.executable, "-c", _TRAIN.format(spec=SMALL), str(tmp_path)]
+    whole = create("classifiers", spec).fit(crops, labels)
+    command = [sys.executable, "-c", _TRAIN.format(spec=spec), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -157,7 +159,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
                 break
     seen: list[int] = []
     started = time.perf_counter()
-    resumed = create("classifiers", SMALL).fit(
+    resumed = create("classifiers", spec).fit(
         crops, labels, checkpoint_dir=tmp_path, on_epoch=lambda e: seen.append(e.epoch)
     )
     assert time.perf_counter() - started < 120
@@ -174,3 +176,85 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         create("classifiers", one.replace("epochs=1", "epochs=1, seed=5")).fit(crops, labels, checkpoint_dir=tmp_path)
     with pytest.raises(ModelFileError, match="got another data"):
         create("classifiers", one).fit(crops[::-1].copy(), labels, checkpoint_dir=tmp_path)
+
+
+def test_a_checkpoint_written_before_a_parameter_existed_is_gone_on_with(tmp_path: Path) -> None:
+    crops, labels = striped_crops(30)
+    spec = SMALL.replace("epochs=4", "epochs=1")
+    create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path)
+    log = tmp_path / "log.json"
+    state = json.loads(log.read_text())
+    del state["stamp"]["recipe"]["precision"], state["stamp"]["recipe"]["side"]
+    log.write_text(json.dumps(state))
+    assert len(create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path).log_) == 1
+
+
+def test_the_window_is_the_centre_of_the_transformed_crop() -> None:
+    crops, _ = striped_crops(20)
+    whole = augment(crops, "standard", np.random.default_rng(4))
+    cut = augment(crops, "standard", np.random.default_rng(4), side=40)
+    assert cut.shape == (20, 40, 40)
+    # Gain is taken around each crop's own mean, which differs a little between the whole and its centre.
+    assert np.abs(cut.astype(int) - whole[:, 4:44, 4:44]).mean() < 3
+    np.testing.assert_array_equal(augment(crops, "none", np.random.default_rng(4), side=40), crops[:, 4:44, 4:44])
+
+
+def test_average_of_the_last_epochs(tmp_path: Path) -> None:
+    import keras
+
+    crops, labels = striped_crops(60)
+    one = create("classifiers", SMALL[:-1] + ", average_epochs=1)").fit(crops, labels)
+    none = create("classifiers", SMALL).fit(crops, labels)
+    np.testing.assert_allclose(one.predict_proba(crops), none.predict_proba(crops), atol=1e-5)
+    spec = SMALL[:-1] + ", average_epochs=2)"
+    two = create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path)
+    ends = [keras.models.load_model(tmp_path / f"{name}.keras").get_weights() for name in ("previous", "checkpoint")]
+    for mean, *weights in zip(two.model_.get_weights(), *ends, strict=True):
+        np.testing.assert_allclose(mean, np.mean(weights, axis=0), atol=1e-5)
+    with pytest.raises(ParameterError, match="average_epochs"):
+        create("classifiers", SMALL[:-1] + ", average_epochs=9)").fit(crops, labels)
+    with pytest.raises(ParameterError, match=r"side: got 12, expected 24 to 48|side"):
+        create("classifiers", SMALL[:-1] + ", side=12)").fit(crops, labels)
+
+
+def test_half_precision_trains_and_leaves_a_float32_network(tmp_path: Path) -> None:
+    import keras
+
+    crops, labels = striped_crops(60)
+    spec = SMALL[:-1] + ", precision=mixed_bfloat16)"
+    half = create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path)
+    again = create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path)
+    full = create("classifiers", SMALL).fit(crops, labels)
+    assert keras.config.dtype_policy().name == "float32"
+    assert {layer.compute_dtype for layer in half.model_.layers} == {"float32"}
+    assert abs(half.log_[-1].loss - full.log_[-1].loss) < 0.1
+    np.testing.assert_array_equal(again.predict_proba(crops), half.predict_proba(crops))
+
+
+@pytest.mark.parametrize("spec", [SMALL, "mini-xception(epochs=2, batch_size=16)"])
+def test_calibration_is_in_the_weights_and_changes_no_label(spec: str) -> None:
+    from ferbench.classifiers.temperature import best_temperature
+
+    crops, labels = striped_crops(60)
+    made = create("classifiers", spec).fit(crops, labels)
+    held_out, truth = striped_crops(90, seed=8)
+    before = made.predict_proba(held_out)
+    temperature = made.calibrate(held_out, truth)
+    after = made.predict_proba(held_out)
+    assert temperature != pytest.approx(1, abs=0.01)
+    expected = before.astype(float) ** (1 / temperature)
+    np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True), atol=1e-4)
+    np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
+    columns = np.searchsorted(made.classes_, truth)
+    assert best_temperature(np.log(after + 1e-12), columns) == pytest.approx(1, abs=0.02)
+    with pytest.raises(ParameterError, match="not learnt: got bored"):
+        made.calibrate(held_out[:1], np.array(["bored"]))
+
+
+def test_the_strided_stem_halves_the_resolution_like_the_pooled_one() -> None:
+    from ferbench.classifiers.keras.networks import se_resnet
+
+    assert se_resnet((48, 48), 7, width=8, stem="stride").output_shape == (None, 7)
+    assert se_resnet((48, 48), 7, width=64, stem="stride").count_params() == 2_749_935
+    with pytest.raises(ParameterError, match="stem"):
+        se_resnet((48, 48), 7, stem="pol")

@@ -74,6 +74,10 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
     [
         (["haar-lbp-smv", "--dataset", SYNTHETIC], "haar-lbp-smv"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--soft-labels", "0.5"], "for networks"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--teacher", "tiny"], "for networks"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "val", "--calibrate"], "for networks"),
+        (["mini-xception", "--dataset", SYNTHETIC, "--calibrate"], "--calibrate needs --val-split"),
+        (["mini-xception", "--dataset", SYNTHETIC, "--distil", "0.5"], "--distil needs --teacher"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "train"], "judged on what it learns from"),
         (
             ["hog/linear-svm", "--dataset", SYNTHETIC, "--split", "all", "--val-split", "val"],
@@ -102,6 +106,34 @@ def test_a_network_trains_logs_and_goes_on(tmp_path: Path, capsys: pytest.Captur
     assert len(log.splitlines()) == 3
     assert main(command) == 0, "a finished training answers from its checkpoint"
     assert (tmp_path / "training.csv").read_text() == log
+
+
+@pytest.mark.deep
+def test_a_network_learns_from_a_teacher_and_is_calibrated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    spec = "se-resnet(width=8, blocks=(1,), epochs=2, batch_size=16)@litert"
+    command = ["train", spec, "--dataset", SYNTHETIC, "--val-split", "val", "--out", str(tmp_path)]
+    assert main([*command, "--teacher", "tiny", "--distil", "0.9", "--calibrate"]) == 0
+    assert "temperature" in capsys.readouterr().err
+    record = json.loads((tmp_path / "pipeline.json").read_text())["trained_on"]
+    assert record["teachers"] == ["tiny"]
+    assert record["distil"] == 0.9
+    assert record["calibrated_on"]["split"] == "val"
+
+
+@pytest.mark.deep
+def test_a_preset_for_other_data_says_that_it_learns_from_labels(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    from argparse import Namespace
+
+    from ferbench.cli.train import _settings
+
+    args = Namespace(pipeline="haar-se-resnet-64", soft_labels=None, teachers=None, distil=None)
+    assert _settings(args, "fer2013") == {"soft_labels": 0.3}
+    assert _settings(args, "synthetic") == {}
+    assert "learning from labels alone" in capsys.readouterr().err
+    args.teachers = ["tiny"]
+    assert _settings(args, "fer2013") == {"soft_labels": 0.3, "teachers": ["tiny"], "distil": 0.5}
 
 
 @pytest.mark.realdata

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ferbench.classifiers.keras.networks import NETWORKS
-from ferbench.classifiers.keras.training import Epoch, Recipe, train
+from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
+from ferbench.classifiers.temperature import best_temperature
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
 
 __all__ = ["KerasClassifier", "mini_xception", "se_resnet"]
@@ -34,7 +35,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     network_params : dict, optional
         Parameters of the builder, such as ``{"width": 24}``.
     epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing, mixup, augmentation, side, \
-    average_epochs, seed
+    average_epochs, precision, seed
         See :class:`ferbench.classifiers.keras.training.Recipe`.
 
     Attributes
@@ -64,6 +65,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         augmentation: str = Recipe.augmentation,
         side: int = Recipe.side,
         average_epochs: int = Recipe.average_epochs,
+        precision: str = Recipe.precision,
         seed: int = Recipe.seed,
     ) -> None:
         self.network = network
@@ -78,6 +80,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.augmentation = augmentation
         self.side = side
         self.average_epochs = average_epochs
+        self.precision = precision
         self.seed = seed
 
     @property
@@ -119,8 +122,9 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ParameterError("a classifier needs two classes", got=self.classes_.tolist())
         keras.utils.set_random_seed(self.seed)
         self.model_ = self._build(crops.shape[1:])
-        # A network that trains on smaller squares takes any size; what is kept takes the crops' own.
-        trained = self._build((None, None)) if self.side else self.model_
+        # What is kept takes crops of this size in float32; while it learns it may take others, at another precision.
+        with training_precision(self.precision):
+            trained = self._build((None, None) if self.side else crops.shape[1:])
         held_out = None if validation is None else (_check_crops(validation[0]), self._one_hot(validation[1]))
         self.log_ = train(
             trained,
@@ -151,6 +155,33 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(N,) names of the most probable expressions."""
         names: npt.NDArray[np.str_] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return names
+
+    def calibrate(self, X: npt.NDArray[np.uint8], y: npt.NDArray[np.str_]) -> float:
+        """Scale the probabilities by one temperature of least log loss on held-out faces, within the last layer.
+
+        The scale becomes part of the weights: every export carries it and nothing costs more. The most probable label
+        of no face changes.
+
+        Parameters
+        ----------
+        X : (N, h, w) uint8, gray
+            Faces that were not learnt from.
+        y : (N,) str
+            Their labels.
+
+        Returns
+        -------
+        float
+            The temperature; above 1, the network had been too sure.
+        """
+        truth = self._one_hot(y).argmax(axis=1)
+        if unknown := sorted(set(np.unique(y)) - set(self.classes_)):
+            raise ParameterError("faces for calibration have labels that were not learnt", got=", ".join(unknown))
+        temperature = best_temperature(np.log(np.maximum(self.predict_proba(X), 1e-12)), truth)
+        last = [layer for layer in self.model_.layers if hasattr(layer, "kernel")][-1]
+        for weight in (last.kernel, last.bias):
+            weight.assign(weight / temperature)
+        return temperature
 
     def _one_hot(self, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
         hot: npt.NDArray[np.float32] = (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)

@@ -113,9 +113,7 @@ def _move(
     out = np.empty((n, *window), np.uint8)
     size = window[::-1]
     for i in range(n):
-        cv2.warpAffine(
-            crops[i], matrices[i], size, dst=out[i], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.warpAffine(crops[i], matrices[i], size, dst=out[i], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return out
 
 

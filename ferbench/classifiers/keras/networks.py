@@ -52,7 +52,7 @@ def mini_xception(shape: tuple[int | None, int | None], n_classes: int) -> keras
         x = layers.Add()([x, shortcut])
     x = layers.Conv2D(n_classes, 3, padding="same")(x)
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, layers.Softmax(name="probabilities")(x), name="mini_xception")
+    return keras.Model(image, layers.Softmax(dtype="float32", name="probabilities")(x), name="mini_xception")
 
 
 def _squeeze_excite(x: Tensor, ratio: int = 8) -> Tensor:

@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ import numpy.typing as npt
 from ferbench.classifiers.keras.augmentation import AUGMENTATIONS, augment
 from ferbench.errors import ModelFileError, ParameterError, UnknownNameError
 
-__all__ = ["Epoch", "Recipe", "train"]
+__all__ = ["Epoch", "Recipe", "train", "training_precision"]
+
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Recipe:
         to compute, and more to forget (after Touvron et al. 2019). 0 is off.
     average_epochs : int
         The final weights are the mean over the ends of this many last epochs (Izmailov et al. 2018); 0 is off.
+    precision : str
+        ``float32``, or for a GPU ``mixed_bfloat16``: half-precision arithmetic on float32 weights. (Keras 3.15 cannot
+        restore the optimizer of ``mixed_float16`` from a checkpoint.)
     seed : int
         Seeds weights, order, augmentation and dropout.
     """
@@ -62,6 +69,7 @@ class Recipe:
     augmentation: str = "standard"
     side: int = 0
     average_epochs: int = 0
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,6 +89,8 @@ class Recipe:
             raise ParameterError("average_epochs cannot be more than epochs", got=self.average_epochs)
         if self.augmentation not in AUGMENTATIONS:
             raise UnknownNameError("augmentation", self.augmentation, AUGMENTATIONS)
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,17 @@ class Epoch:
     learning_rate: float
     val_loss: float | None = None
     val_accuracy: float | None = None
+
+
+@contextmanager
+def training_precision(name: str) -> Iterator[None]:
+    """Networks built inside compute at this precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def train(
@@ -142,27 +163,32 @@ def train(
     for done in log:
         if on_epoch:
             on_epoch(done)
-    for index in range(len(log), recipe.epochs):
-        started = time.perf_counter()
-        _seed_dropout(model, recipe.seed, index)
-        x, y = _epoch_data(crops, targets, recipe, index)
-        history = model.fit(x, y, batch_size=recipe.batch_size, epochs=1, shuffle=False, verbose=0).history
-        scores = _score(model, *validation, recipe.batch_size) if validation is not None else (None, None)
-        epoch = Epoch(
-            epoch=index + 1,
-            seconds=round(time.perf_counter() - started, 3),
-            loss=float(history["loss"][0]),
-            accuracy=float(history["accuracy"][0]),
-            learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
-            val_loss=scores[0],
-            val_accuracy=scores[1],
-        )
-        log.append(epoch)
-        average.add(len(log))
-        if checkpoint_dir is not None:
-            _save(checkpoint_dir, stamp, model, log)
-        if on_epoch:
-            on_epoch(epoch)
+    with ThreadPoolExecutor(1) as ahead:
+        # The next epoch is augmented while this one is learnt: a GPU would otherwise wait for it.
+        upcoming = None
+        for index in range(len(log), recipe.epochs):
+            started = time.perf_counter()
+            _seed_dropout(model, recipe.seed, index)
+            x, y = _epoch_data(crops, targets, recipe, index) if upcoming is None else upcoming.result()
+            if index + 1 < recipe.epochs:
+                upcoming = ahead.submit(_epoch_data, crops, targets, recipe, index + 1)
+            history = model.fit(x, y, batch_size=recipe.batch_size, epochs=1, shuffle=False, verbose=0).history
+            scores = _score(model, *validation, recipe.batch_size) if validation is not None else (None, None)
+            epoch = Epoch(
+                epoch=index + 1,
+                seconds=round(time.perf_counter() - started, 3),
+                loss=float(history["loss"][0]),
+                accuracy=float(history["accuracy"][0]),
+                learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+                val_loss=scores[0],
+                val_accuracy=scores[1],
+            )
+            log.append(epoch)
+            average.add(len(log))
+            if checkpoint_dir is not None:
+                _save(checkpoint_dir, stamp, model, log)
+            if on_epoch:
+                on_epoch(epoch)
     average.apply()
     return log
 
@@ -274,6 +300,8 @@ def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Ep
     if not log.exists():
         return []
     state = json.loads(log.read_text())
+    # What a recipe did not have when the checkpoint was written, it did not do.
+    state["stamp"]["recipe"] = asdict(Recipe()) | state["stamp"]["recipe"]
     if state["stamp"] != json.loads(json.dumps(stamp)):
         raise ModelFileError(
             f"{log} belongs to another training",
