@@ -61,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", action="store_true", help="scale a network's probabilities on --val-split by one temperature"
     )
+    parser.add_argument("--half", action="store_true", help="store a network's weights in float16, in half the space")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,8 +77,8 @@ def main(args: argparse.Namespace) -> int:
     pipeline = make_pipeline(args.pipeline)
     pipeline.check_parameters()
     given = _given(args)
-    if (given or args.calibrate) and pipeline.family != "deep":
-        raise ParameterError("--soft-labels, --teacher and --calibrate are for networks", got=pipeline.id)
+    if (given or args.calibrate or args.half) and pipeline.family != "deep":
+        raise ParameterError("--soft-labels, --teacher, --calibrate and --half are for networks", got=pipeline.id)
     if args.calibrate and not args.val_split:
         raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
     if args.distil is not None and not args.teachers:
@@ -95,6 +96,8 @@ def main(args: argparse.Namespace) -> int:
         pipeline.fit(samples)
     if args.calibrate and validation is not None:
         print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
+    if args.half:
+        pipeline.estimator_.halve()
     metrics = {} if validation is None else _score(pipeline, validation)
     pipeline.save(args.out, metrics=metrics)
     for name, value in metrics.get("end_to_end", {}).items():

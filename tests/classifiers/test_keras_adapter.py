@@ -258,3 +258,20 @@ def test_the_strided_stem_halves_the_resolution_like_the_pooled_one() -> None:
     assert se_resnet((48, 48), 7, width=64, stem="stride").count_params() == 2_749_935
     with pytest.raises(ParameterError, match="stem"):
         se_resnet((48, 48), 7, stem="pol")
+
+
+def test_a_halved_file_holds_the_rounded_weights(tmp_path: Path) -> None:
+    import keras
+
+    crops, labels = striped_crops(60)
+    made = create("classifiers", SMALL).fit(crops, labels)
+    before = made.predict_proba(crops)
+    made.save(tmp_path / "whole.keras")
+    made.halve()
+    made.save(tmp_path / "half.keras")
+    assert (tmp_path / "half.keras").stat().st_size < 0.75 * (tmp_path / "whole.keras").stat().st_size
+    loaded = keras.models.load_model(tmp_path / "half.keras", compile=False)
+    assert {w.dtype for w in loaded.get_weights()} == {np.dtype(np.float32)}
+    for kept, now in zip(loaded.get_weights(), made.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, now)
+    np.testing.assert_allclose(made.predict_proba(crops), before, atol=0.01)

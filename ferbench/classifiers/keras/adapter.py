@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from ferbench.classifiers.keras.compact import halve_file, round_weights
 from ferbench.classifiers.keras.networks import NETWORKS
 from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
 from ferbench.classifiers.temperature import best_temperature
@@ -182,6 +183,17 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for weight in (last.kernel, last.bias):
             weight.assign(weight / temperature)
         return temperature
+
+    def halve(self) -> None:
+        """Round the weights to float16, as which :meth:`save` stores them, in half the space; they compute in float32."""
+        round_weights(self.model_)
+        self.is_half_ = True
+
+    def save(self, path: Path) -> None:
+        """Write the network as a ``.keras`` file."""
+        self.model_.save(path)
+        if getattr(self, "is_half_", False):
+            halve_file(path)
 
     def _one_hot(self, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
         hot: npt.NDArray[np.float32] = (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)
