@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ferbench.faces import Faces, Image
 from ferbench.samples import DatasetInfo, Samples
 
-__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "Runtime", "Session", "StagedSession"]
+__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "GpuRuntime", "Runtime", "Session", "StagedSession"]
 
 
 @runtime_checkable
@@ -105,6 +105,20 @@ class Runtime(Protocol):
         device : str
             ``"cpu"`` or ``"gpu"``.
         """
+        ...
+
+
+@runtime_checkable
+class GpuRuntime(Runtime, Protocol):
+    """A runtime that can use a GPU where there is one. A runtime without these two runs on the CPU alone."""
+
+    @property
+    def engine(self) -> str:
+        """What computes, for messages: ``"keras on jax"``."""
+        ...
+
+    def find_gpus(self) -> Sequence[str]:
+        """Names of the GPUs that this runtime can use here, the one it will use first; empty where there are none."""
         ...
 
 

@@ -35,6 +35,8 @@ __all__ = [
 ContemptPolicy = Literal["error", "drop", "disgust", "neutral"]
 """What becomes of contempt in a space without it. There is no default: the literature does all four."""
 
+_CONTEMPT_FIX = "choose a contempt policy: --contempt drop, disgust or neutral (contempt= in Python)"
+
 _ALIASES = {
     "anger": "angry",
     "angry": "angry",
@@ -148,7 +150,7 @@ class LabelSpace:
             else:
                 raise LabelError(
                     f"{label!r} of {self.name} has no counterpart in {target.name}",
-                    fix="choose a contempt policy: drop, disgust or neutral" if label == "contempt" else None,
+                    fix=_CONTEMPT_FIX if label == "contempt" else None,
                 )
         return LabelMap(self, target, table)
 

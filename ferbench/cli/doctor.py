@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,10 +34,19 @@ _TITLES = {
     "packages": "Packages",
     "extras": "Extras",
     "opencv": "OpenCV",
+    "runtimes": "Runtimes",
     "threads": "Threads",
     "machine": "Machine",
     "data": "Data",
 }
+# Libraries print on import too; the answer is the last line.
+_ASK = """
+import sys
+from ferbench.devices import choose_device
+from ferbench.registry import create
+print(choose_device("auto", create("runtimes", sys.argv[1]), sys.argv[1]))
+"""
+_PATIENCE_S = 300  # a network in training may leave next to nothing of a core
 _WIDTH = 80
 _NAME_WIDTH = 15
 
@@ -49,6 +61,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.benchmarks.installation import inspect_installation
 
     findings, environment = inspect_installation()
+    findings += _runtimes(has_gpu=bool(environment["gpus"]))
     is_usable = not any(finding.state == "broken" for finding in findings)
     if args.json:
         answer = {
@@ -60,6 +73,38 @@ def main(args: argparse.Namespace) -> int:
     else:
         _print(findings)
     return 0 if is_usable else _BROKEN
+
+
+def _runtimes(*, has_gpu: bool) -> Iterator[Finding]:
+    """The device that each runtime would use if left the choice.
+
+    Only the runtime's own library knows whether it can use a GPU, and TensorFlow takes seconds to say so: it is asked
+    where the driver lists a GPU, in a process of its own.
+    """
+    from ferbench.benchmarks.installation import Finding
+    from ferbench.registry import entries
+
+    for name, entry in entries("runtimes").items():
+        if entry.needs and find_spec(entry.needs) is None:
+            yield Finding("runtimes", name, "missing", f"needs {entry.needs}, see extra {entry.extra}")
+        elif has_gpu:
+            yield _ask(name)
+        else:
+            yield Finding("runtimes", name, "ok", "cpu")
+
+
+def _ask(name: str) -> Finding:
+    from ferbench.benchmarks.installation import Finding
+
+    command = [sys.executable, "-c", _ASK, name]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding("runtimes", name, "warning", f"gave no answer within {_PATIENCE_S} s")
+    if asked.returncode == 0:
+        return Finding("runtimes", name, "ok", asked.stdout.splitlines()[-1])
+    said = asked.stderr.strip().splitlines() or ["no reason given"]
+    return Finding("runtimes", name, "warning", f"does not load: {said[-1]}")
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from ferbench.pipelines import Pipeline
     from ferbench.realtime import FrameResult, LiveSummary
 
-__all__ = ["add_stream_options", "configure", "main"]
+__all__ = ["add_stream_options", "configure", "load_stream_pipeline", "main", "print_device", "print_written"]
 
 _STAGES = ("detect", "align", "features", "classify", "track", "total")
 _REFRESH_HZ = 8
@@ -54,6 +55,12 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="in streams, detect in every Nth frame and carry the boxes forward in between (default: 1)",
     )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where the classifier runs (default: auto, a GPU if the pipeline's runtime can use one)",
+    )
     parser.add_argument("--csv", metavar="FILE", help="write a tidy table, one row a face a frame; - is stdout")
     parser.add_argument("--jsonl", metavar="FILE", help="write the same table as JSON lines; - is stdout")
 
@@ -76,14 +83,14 @@ def main(args: argparse.Namespace) -> int:
     """Run ``ferbench live``; 0 however the user stops it."""
     from rich.console import Console
 
-    from ferbench.realtime.loop import load_live_pipeline, stream
+    from ferbench.realtime.loop import stream
     from ferbench.realtime.runner import refuse_overwriting, write_results
     from ferbench.realtime.smoothing import parse_smoothing
 
     refuse_overwriting(args.source, [args.csv, args.jsonl, args.out])
     smoothing = parse_smoothing(args.smooth)
     console = Console(stderr=True, highlight=False)
-    pipeline = load_live_pipeline(args.pipeline, on_no_face=args.on_no_face)
+    pipeline = load_stream_pipeline(args)
     results = stream(
         args.source,
         pipeline,
@@ -92,6 +99,7 @@ def main(args: argparse.Namespace) -> int:
         mirror=args.mirror,
         max_frames=args.max_frames,
     )
+    print_device(pipeline)
     title = f"ferbench · {results.source.name}"
     with _StatusLine(console) as status:
         summary = write_results(
@@ -104,6 +112,18 @@ def main(args: argparse.Namespace) -> int:
         )
     _print_summary(console, summary, args)
     return 0
+
+
+def load_stream_pipeline(args: argparse.Namespace) -> Pipeline:
+    """The pipeline that the options of :func:`add_stream_options` name, ready to run."""
+    from ferbench.pipelines import load_pipeline
+
+    return load_pipeline(args.pipeline, on_no_face=args.on_no_face, device=args.device)
+
+
+def print_device(pipeline: Pipeline) -> None:
+    """Tell on stderr where the classifier runs, and why there."""
+    print(f"device: {pipeline.device}", file=sys.stderr)
 
 
 def _has_display(console: Console) -> bool:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferbench.cli.live import add_stream_options, print_written
+from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_device, print_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench predict``; 1 if some files could not be read, 2 if none could."""
     from ferbench.errors import DataError, SourceError
-    from ferbench.realtime.loop import load_live_pipeline
     from ferbench.realtime.runner import refuse_overwriting
     from ferbench.realtime.sinks import open_tables
     from ferbench.realtime.smoothing import parse_smoothing
@@ -52,7 +51,8 @@ def main(args: argparse.Namespace) -> int:
     failed = [_complain(message) for message in missing]
     if not jobs:
         return 2
-    pipeline = load_live_pipeline(args.pipeline, on_no_face=args.on_no_face)
+    pipeline = load_stream_pipeline(args)
+    print_device(pipeline)
     with ExitStack() as stack:
         sinks: list[Sink] = [
             stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)

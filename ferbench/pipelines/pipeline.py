@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.contracts import Detector, Session, StagedSession
+from ferbench.devices import Device, choose_device
 from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
@@ -81,6 +82,7 @@ class Pipeline:
     files_: dict[str, Path] = field(default_factory=dict, repr=False)
     _detector: Detector | None = field(default=None, repr=False)
     _session: Session | None = field(default=None, repr=False)
+    _device: Device | None = field(default=None, repr=False)
     _order: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +114,11 @@ class Pipeline:
     def is_fitted(self) -> bool:
         """Whether it can predict."""
         return self.estimator_ is not None or bool(self.files_)
+
+    @property
+    def device(self) -> Device | None:
+        """Where predictions are made; None before the runtime session is."""
+        return self._device if self._session is not None else None
 
     @property
     def has_cacheable_features(self) -> bool:
@@ -255,13 +262,28 @@ class Pipeline:
     # -- predicting ------------------------------------------------------------------------------------------------
 
     def prepare(self, *, threads: int = 1, device: str = "cpu") -> Self:
-        """Make the runtime session; otherwise the first prediction makes one with a single CPU thread."""
+        """Make the runtime session; otherwise the first prediction makes one with a single CPU thread.
+
+        Parameters
+        ----------
+        threads : int
+            Threads a prediction may use.
+        device : "cpu", "gpu" or "auto"
+            ``auto`` takes a GPU where this pipeline's runtime can use one. :attr:`device` tells what came of it.
+
+        Raises
+        ------
+        DeviceError
+            A GPU was asked for, and the runtime can use none here.
+        """
         if not self.is_fitted:
             raise NotFittedError(f"{self.id} is not fitted", fix="call fit, or load a saved pipeline")
         runtime = create("runtimes", self.parts.runtime)
+        chosen = choose_device(device, runtime, self.parts.runtime.name)
         example = np.zeros((1, self.input_size, self.input_size), np.uint8)
         source = self.files_.get(self.parts.runtime.name, self.estimator_)
-        self._session = runtime.prepare(source, example, threads=threads, device=device)
+        self._session = runtime.prepare(source, example, threads=threads, device=chosen.kind)
+        self._device = chosen
         return self
 
     def detect(self, images: Sequence[Image]) -> Faces:

@@ -71,13 +71,13 @@ PipelineSpec = str | os.PathLike[str] | LivePipeline
 """Name of a shipped model, folder of a saved pipeline, or a fitted pipeline itself."""
 
 
-def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip") -> LivePipeline:
+def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> LivePipeline:
     """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run."""
     if not isinstance(pipeline, str | os.PathLike):
         return pipeline
     from ferbench.pipelines import load_pipeline
 
-    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face)
+    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face, device=device)
 
 
 class FrameProcessor:
@@ -230,6 +230,7 @@ def stream(
     mirror: bool = False,
     max_frames: int | None = None,
     on_no_face: OnNoFace = "skip",
+    device: str = "auto",
 ) -> LiveStream:
     """Recognise expressions in a camera, video, network stream, image folder or generated faces, frame by frame.
 
@@ -249,6 +250,8 @@ def stream(
         Stop after so many frames.
     on_no_face : "skip", "whole" or "raise"
         For a pipeline given by name or folder: what becomes of a frame without a face.
+    device : "auto", "cpu" or "gpu"
+        For a pipeline given by name or folder: where it runs; a GPU only where its runtime can use one.
 
     Returns
     -------
@@ -257,8 +260,8 @@ def stream(
 
     Raises
     ------
-    ParameterError, SourceError, ModelFileError
-        At once, before the first frame, for wrong parameters, an unreadable source or model.
+    ParameterError, SourceError, ModelFileError, DeviceError
+        At once, before the first frame, for wrong parameters, an unreadable source or model, a GPU that is not there.
 
     Examples
     --------
@@ -270,6 +273,6 @@ def stream(
         raise ParameterError("max_frames is out of range", got=repr(max_frames), expected="1 or more frames")
     # The model first: a camera should not be switched on for a model that is not there.
     processor = FrameProcessor(
-        load_live_pipeline(pipeline, on_no_face=on_no_face), smooth=smoothing, detect_every=detect_every
+        load_live_pipeline(pipeline, on_no_face=on_no_face, device=device), smooth=smoothing, detect_every=detect_every
     )
     return LiveStream(open_source(source), processor, mirror=mirror, max_frames=max_frames)

@@ -16,6 +16,8 @@ import pytest
 from ferbench.benchmarks import installation
 from ferbench.benchmarks.installation import Finding, inspect_installation
 from ferbench.cli import main
+from ferbench.cli.doctor import _runtimes
+from ferbench.registry import entries
 
 _WHEEL = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 
@@ -58,7 +60,7 @@ def test_report_fits_eighty_columns_and_says_that_ferbench_is_ready() -> None:
     assert done.returncode == 0, done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert done.stdout.splitlines()[-1].startswith("✓ Ready")
-    for title in ("Packages", "Extras", "OpenCV", "Threads", "Machine", "Data"):
+    for title in ("Packages", "Extras", "OpenCV", "Runtimes", "Threads", "Machine", "Data"):
         assert f"\n{title}\n" in done.stdout
     assert done.stderr == ""
 
@@ -192,3 +194,35 @@ def test_thread_settings_of_the_user_are_shown() -> None:
     findings: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     (variables,) = [f for f in findings if f["name"] == "variables"]
     assert "OMP_NUM_THREADS=1" in variables["detail"]
+
+
+def test_every_runtime_is_listed_with_its_device() -> None:
+    found = {f.name: f for f in _runtimes(has_gpu=False)}
+    assert set(found) == set(entries("runtimes"))
+    assert (found["litert"].state, found["litert"].detail) == ("ok", "cpu")
+
+
+def test_a_runtime_whose_package_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferbench.cli import doctor as verb
+
+    monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    (finding,) = [f for f in verb._runtimes(has_gpu=True) if f.name == "keras"]
+    assert (finding.state, finding.detail) == ("missing", "needs keras, see extra deep")
+
+
+def test_where_the_driver_lists_a_gpu_each_runtime_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferbench.cli import doctor as verb
+
+    assert verb._ask("litert").detail == "cpu (litert runs on the CPU)"
+    monkeypatch.setenv("KERAS_BACKEND", "no-such-backend")
+    assert verb._ask("keras").state == "warning", "keras does not import with this"
+    assert verb._ask("keras").detail.startswith("does not load: ")
+
+
+@pytest.mark.deep
+def test_the_keras_runtime_says_what_its_backend_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    from ferbench.cli import doctor as verb
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert verb._ask("keras").detail.startswith("cpu (keras on ")

@@ -74,7 +74,7 @@ def test_a_folder_gives_a_row_a_face_and_an_empty_one_without(
     assert [bool(row["label"]) for row in rows] == [True, True, False]
     assert {row["t_ms"] for row in rows} == {""}
     assert {row["track"] for row in rows} == {"1", ""}
-    assert err == ""
+    assert err == "device: cpu (sklearn runs on the CPU)\n"
 
 
 def test_photographs_are_never_smoothed_over_each_other(model: str, folder: Path, capsys: pytest.CaptureFixture[str]):
