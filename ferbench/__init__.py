@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ferbench.datasets import load_dataset
     from ferbench.errors import FerbenchError
+    from ferbench.exporting import export_pipeline
     from ferbench.labels import LabelSpace
     from ferbench.pipelines import Pipeline, load_pipeline, make_pipeline
     from ferbench.realtime import stream
@@ -27,6 +28,7 @@ __all__ = [
     "Pipeline",
     "__version__",
     "build_report",
+    "export_pipeline",
     "load_dataset",
     "load_pipeline",
     "make_pipeline",
@@ -38,6 +40,7 @@ _HOME = {
     "LabelSpace": "ferbench.labels",
     "Pipeline": "ferbench.pipelines",
     "build_report": "ferbench.reports",
+    "export_pipeline": "ferbench.exporting",
     "load_dataset": "ferbench.datasets",
     "load_pipeline": "ferbench.pipelines",
     "make_pipeline": "ferbench.pipelines",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "AgreementError",
     "DataError",
     "DatasetNotFoundError",
     "DeviceError",
@@ -65,6 +66,12 @@ def _rebuild(kind: type[FerbenchError], state: dict[str, object], args: tuple[ob
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+class AgreementError(FerbenchError):
+    """An exported model strays too far from the network that it was made of."""
+
+    exit_code = 3  # no mistake of the user's: what was asked for was done, and found wanting
 
 
 class DataError(FerbenchError):

@@ -129,6 +129,20 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "ferbench.classifiers.runtimes.litert:LiteRTRuntime",
             "LiteRT (TensorFlow Lite) interpreter",
         ),
+        (
+            "onnx",
+            "ferbench.classifiers.runtimes.onnx:OnnxRuntime",
+            "ONNX Runtime",
+            "onnx",
+            "onnxruntime",
+        ),
+        (
+            "opencv",
+            "ferbench.classifiers.runtimes.opencv:OpenCVRuntime",
+            "OpenCV's own inference (cv2.dnn)",
+            "onnx",
+            "onnx",
+        ),
     ),
     "datasets": (
         (

@@ -4,7 +4,8 @@ This module imports nothing but the standard library and :mod:`ferbench.errors`,
 asked for: ``ferbench --help`` answers at once. A verb module has ``configure(parser)``, which adds its arguments, and
 ``main(args)``, which returns the exit code and keeps heavy imports to itself; its docstring is its help text.
 
-Exit codes: 0 done, 2 the user's mistake (one line on stderr), 130 interrupted, 141 the reader of stdout went away.
+Exit codes: 0 done, 2 the user's mistake (one line on stderr), 3 an export that was refused, 130 interrupted, 141 the
+reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ VERBS = {
     "evaluate": "score one pipeline on a dataset, with intervals",
     "predict": "name the expressions in photos, folders and clips",
     "train": "fit a pipeline on a dataset and save it",
+    "export": "convert a trained network for another runtime, checked against it",
     "live": "name expressions on a camera, a clip or a synthetic stream",
     "list": "list detectors, features, classifiers, runtimes, datasets, pipelines or suites",
     "show": "describe one component, pipeline, dataset, run or saved model",

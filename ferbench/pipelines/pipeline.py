@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from ferbench.contracts import Detector, Session, StagedSession
 from ferbench.devices import Device, choose_device
-from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.errors import LabelError, ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
+from ferbench.pipelines.artefacts import check_fit_runtime, model_file, runs_file
 from ferbench.pipelines.crops import crop_faces, resize_crops
 from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id, presets
 from ferbench.registry import Spec, create, entry, parse_spec
@@ -166,8 +167,9 @@ class Pipeline:
         Raises
         ------
         UnknownNameError, ParameterError
-            A parameter does not exist, or its value cannot be.
+            A parameter does not exist, its value cannot be, or the runtime is one that comes after the training.
         """
+        check_fit_runtime(self.parts.runtime)
         estimator = self._make_estimator()
         for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
             if hasattr(step, "recipe"):
@@ -241,6 +243,37 @@ class Pipeline:
             index.append(faces.image_index + start)
         return np.concatenate(crops), np.concatenate(index)
 
+    def calibrate(self, samples: Samples) -> float:
+        """Make a network's probabilities honest on held-out face crops, by one temperature; see Guo et al. 2017.
+
+        No prediction changes its label. ``trained_on["calibrated_on"]`` keeps what was used.
+
+        Returns
+        -------
+        float
+            The temperature; above 1, the network had been too sure.
+        """
+        if not hasattr(self.estimator_, "calibrate"):
+            raise ParameterError(
+                f"{self.id} has no network to calibrate",
+                expected="a network that was fitted, or loaded with its .keras file",
+            )
+        if samples.kind != "crops":
+            raise ParameterError("calibration needs face crops", got=f"{samples.dataset}, {samples.kind}")
+        crops = resize_crops(_check_crops(np.asarray(samples.images)), self.input_size)
+        temperature: float = self.estimator_.calibrate(crops, samples.labels)
+        self._session, self.files_ = None, {}
+        self.trained_on = {
+            **self.trained_on,
+            "calibrated_on": {
+                "dataset": samples.dataset,
+                "split": samples.split,
+                "revision": samples.revision,
+                "temperature": round(temperature, 4),
+            },
+        }
+        return temperature
+
     def _make_features(self) -> Any:
         if self.parts.features is None:
             raise ParameterError(f"{self.id} is a network and has no features")
@@ -281,10 +314,29 @@ class Pipeline:
         runtime = create("runtimes", self.parts.runtime)
         chosen = choose_device(device, runtime, self.parts.runtime.name)
         example = np.zeros((1, self.input_size, self.input_size), np.uint8)
-        source = self.files_.get(self.parts.runtime.name, self.estimator_)
-        self._session = runtime.prepare(source, example, threads=threads, device=chosen.kind)
+        source = self._source()
+        session: Session = runtime.prepare(source, example, threads=threads, device=chosen.kind)
+        if isinstance(source, Path) and (n := session(example).shape[-1]) != len(self.classes_):
+            raise ModelFileError(
+                f"{source} and pipeline.json do not belong together",
+                got=f"a model with {n} outputs",
+                expected=f"{len(self.classes_)}, one for each class",
+            )
+        self._session = session
         self._device = chosen
         return self
+
+    def _source(self) -> Any:
+        """What the runtime is given: the path of its file, or the fitted estimator."""
+        runtime = self.parts.runtime
+        file = model_file(runtime)
+        if runs_file(runtime) and file in self.files_:
+            return self.files_[file]
+        if self.estimator_ is None:
+            from ferbench.pipelines.storage import load_estimator
+
+            self.estimator_ = load_estimator(self)
+        return self.estimator_
 
     def detect(self, images: Sequence[Image]) -> Faces:
         """Faces of a batch of images, as the detector finds them."""
@@ -422,9 +474,20 @@ class Pipeline:
     # -- other runtimes and detectors -----------------------------------------------------------------------------
 
     def with_runtime(self, runtime: str | Spec) -> Pipeline:
-        """The same fitted pipeline on another runtime."""
+        """The same fitted pipeline on another runtime.
+
+        Raises
+        ------
+        ModelFileError
+            The pipeline was loaded from a folder that has no model for this runtime.
+        """
         parts = complete(self.parts.detector, self.parts.features, self.parts.classifier, parse_spec(runtime))
-        return replace(self, parts=parts, _session=None, _order=None)
+        other = replace(self, parts=parts, _session=None, _order=None)
+        if other.is_fitted and other.estimator_ is None:
+            from ferbench.pipelines.storage import check_runtime
+
+            check_runtime(other)
+        return other
 
     def with_detector(self, detector: str | Spec) -> Pipeline:
         """The same fitted pipeline behind another detector, whose own crop geometry it takes."""

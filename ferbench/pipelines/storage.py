@@ -1,6 +1,7 @@
 """Saved pipelines: a folder with ``pipeline.json`` and model files. Loading runs no pickle.
 
 ``pipeline.json`` names every file with its sha256; a file that was exchanged or damaged is an error that names it.
+There may be several, each for another runtime (:mod:`ferbench.pipelines.artefacts`); the id names the default one.
 """
 
 from __future__ import annotations
@@ -8,9 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
-import zipfile
-from dataclasses import replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +16,23 @@ from typing import Any
 
 from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
 from ferbench.labels import LabelSpace
+from ferbench.pipelines.artefacts import convert, model_file, runs_file, runtimes_of
+from ferbench.pipelines.estimators import read_keras, read_skops
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.spec import complete, is_network, parse_pipeline_id, presets
-from ferbench.registry import parse_spec
+from ferbench.registry import Spec, parse_spec
 
-__all__ = ["FORMAT", "load_pipeline", "save_pipeline", "shipped"]
+__all__ = [
+    "FORMAT",
+    "check_runtime",
+    "find_saved",
+    "load_estimator",
+    "load_pipeline",
+    "read_record",
+    "save_pipeline",
+    "shipped",
+    "write_record",
+]
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -38,7 +48,7 @@ _FIELDS: dict[str, Any] = {
     "files": dict,
 }
 
-_FILES = {"sklearn": "model.skops", "keras": "model.keras", "litert": "model.tflite"}
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
 def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] | None = None) -> Path:
@@ -55,9 +65,17 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
     if not pipeline.is_fitted or pipeline.label_space is None:
         raise NotFittedError(f"{pipeline.id} is not fitted", fix="fit it before saving")
     folder.mkdir(parents=True, exist_ok=True)
+    agreement = _kept_agreement(pipeline)
     (folder / "pipeline.json").unlink(missing_ok=True)
     names = _write_model(pipeline, folder)
-    record = {
+    write_record(folder, _describe(pipeline, names, folder) | {"metrics": metrics or {}, "agreement": agreement})
+    return folder
+
+
+def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, Any]:
+    if pipeline.label_space is None:
+        raise NotFittedError(f"{pipeline.id} has no labels yet")
+    return {
         "format": FORMAT,
         "ferbench": version("ferbench"),
         "pipeline": pipeline.id,
@@ -68,32 +86,35 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
         "crop_scale": pipeline.crop_scale,
         "crop_shift": pipeline.crop_shift,
         "trained_on": pipeline.trained_on,
-        "metrics": metrics or {},
         "files": {name: _digest(folder / name) for name in names},
     }
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write ``pipeline.json`` in one step."""
     new = folder / "pipeline.json.new"
     new.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     os.replace(new, folder / "pipeline.json")
-    return folder
 
 
 def _write_model(pipeline: Pipeline, folder: Path) -> list[str]:
-    if pipeline.estimator_ is None:
-        return [_copy(source, folder / _FILES[runtime]) for runtime, source in pipeline.files_.items()]
+    if pipeline.files_:  # loaded, and not learnt anew since
+        return [_copy(source, folder / name) for name, source in pipeline.files_.items()]
     if pipeline.parts.features is not None:
         import skops.io
 
-        skops.io.dump(pipeline.estimator_, folder / _FILES["sklearn"])
-        return [_FILES["sklearn"]]
+        skops.io.dump(pipeline.estimator_, folder / "model.skops")
+        return ["model.skops"]
     import keras
 
-    pipeline.estimator_.model_.save(folder / _FILES["keras"])
-    names = [_FILES["keras"]]
+    pipeline.estimator_.save(folder / "model.keras")
+    names = ["model.keras"]
     if keras.backend.backend() == "tensorflow":
-        from ferbench.classifiers.runtimes.litert import export_litert
-
-        (folder / _FILES["litert"]).write_bytes(export_litert(pipeline.estimator_))
-        names.append(_FILES["litert"])
+        for runtime in dict.fromkeys([Spec("litert"), pipeline.parts.runtime]):
+            name = model_file(runtime)
+            if name is not None and name not in names and runs_file(runtime):
+                (folder / name).write_bytes(convert(pipeline.estimator_, runtime))
+                names.append(name)
     return names
 
 
@@ -101,6 +122,12 @@ def _copy(source: Path, target: Path) -> str:
     if source != target:
         target.write_bytes(source.read_bytes())
     return target.name
+
+
+def _kept_agreement(pipeline: Pipeline) -> dict[str, Any]:
+    """What the folder that a pipeline was loaded from says of its exported models."""
+    home = next((path.parent for path in pipeline.files_.values()), None)
+    return {} if home is None else dict(read_record(home).get("agreement", {}))
 
 
 def load_pipeline(
@@ -132,8 +159,8 @@ def load_pipeline(
     ModelFileError
         A file is missing, damaged, of another format version, or not safe to load; the message names it.
     """
-    folder = _find(name)
-    record = _read_record(folder)
+    folder = find_saved(name)
+    record = read_record(folder)
     parts = parse_pipeline_id(record["pipeline"])
     if runtime is not None:
         parts = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
@@ -148,16 +175,18 @@ def load_pipeline(
         crop_shift=record["crop_shift"],
         trained_on=record["trained_on"],
         classes_=tuple(record["classes"]),
+        files_={file: folder / file for file in record["files"]},
     )
-    pipeline = _with_model(pipeline, folder, record["files"])
+    check_runtime(pipeline, folder)
     return pipeline.prepare(threads=threads, device=device)
 
 
-def _find(name: str | Path) -> Path:
+def find_saved(name: str | Path) -> Path:
+    """Folder of a saved pipeline, which may be given by a shipped one's name."""
     folder = Path(name)
     if (folder / "pipeline.json").is_file():
         return folder
-    if folder.is_file() and folder.suffix in (".pkl", ".pickle", ".joblib"):
+    if folder.is_file() and folder.suffix in _PICKLES:
         raise ModelFileError(
             f"{folder} is a pickle, which runs its author's code when it is loaded", fix="save with Pipeline.save"
         )
@@ -181,7 +210,8 @@ def shipped() -> dict[str, Path]:
     return {file.parent.name: file.parent for file in sorted(root.glob("*/pipeline.json"))}
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
+    """What ``pipeline.json`` says, checked for form."""
     path = folder / "pipeline.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -212,6 +242,12 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
     path = folder / name
     if Path(name).name != name:
         raise ModelFileError("pipeline.json names a file outside its folder", got=name)
+    if path.suffix in _PICKLES:
+        raise ModelFileError(
+            f"{path} is a pickle, which runs its author's code when it is loaded",
+            expected="model.skops, model.keras, model.tflite or model.onnx",
+            fix="load only pipelines that ferbench saved",
+        )
     if not path.is_file():
         raise ModelFileError(f"{path} is missing", fix="copy the whole folder")
     if (got := _digest(path)) != digest:
@@ -223,55 +259,25 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _with_model(pipeline: Pipeline, folder: Path, files: dict[str, str]) -> Pipeline:
-    runtime = pipeline.parts.runtime.name
-    paths = {name: folder / file for name, file in _FILES.items() if file in files}
-    if runtime == "litert" and "litert" in paths:
-        return replace(pipeline, files_=paths)
-    if runtime == "sklearn" and "sklearn" in paths:
-        return replace(pipeline, estimator_=_load_skops(folder / _FILES["sklearn"]))
-    if "keras" not in paths or not is_network(pipeline.parts.classifier):
-        raise ModelFileError(
-            f"{folder} has no model for the {runtime} runtime",
-            got=", ".join(files) or "no file",
-            fix=f"load it with runtime={next(iter(paths), 'litert')!r}",
-        )
-    return replace(pipeline, estimator_=_load_keras(pipeline, paths["keras"]))
+def check_runtime(pipeline: Pipeline, folder: Path | None = None) -> None:
+    """Raise :class:`ModelFileError` if a loaded pipeline has no file that its runtime could use."""
+    runtime, files = pipeline.parts.runtime, pipeline.files_
+    wanted = model_file(runtime) if not is_network(pipeline.parts.classifier) or runs_file(runtime) else "model.keras"
+    if wanted in files or ("model.keras" in files and is_network(pipeline.parts.classifier)):
+        return
+    has = runtimes_of(files)
+    where = folder or next((path.parent for path in files.values()), pipeline.id)
+    raise ModelFileError(
+        f"{where} has no model for the {runtime} runtime",
+        got=", ".join(files) or "no file",
+        expected=str(wanted),
+        fix=f"use runtime={' or '.join(map(repr, has))}" if has else "save the pipeline again",
+    )
 
 
-def _load_skops(path: Path) -> Any:
-    import skops.io
-
-    from ferbench.classifiers.sklearn import TRUSTED_TYPES, check_trees
-
-    try:
-        unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
-        if unknown:
-            raise ModelFileError(
-                f"{path} holds types that are not known to be safe",
-                got=", ".join(sorted(unknown)[:5]),
-                fix="load only pipelines that ferbench saved",
-            )
-        estimator = skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
-    except (zipfile.BadZipFile, json.JSONDecodeError, KeyError) as error:
-        raise ModelFileError(f"{path} is no skops file", got=repr(error)) from error
-    check_trees(estimator)
-    return estimator
-
-
-def _load_keras(pipeline: Pipeline, path: Path) -> Any:
-    import numpy as np
-
-    from ferbench.registry import create
-
-    import keras  # isort: skip
-
-    classifier = create("classifiers", pipeline.parts.classifier)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-        try:
-            classifier.model_ = keras.models.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise ModelFileError(f"{path} is no usable Keras model", got=str(error).splitlines()[0]) from error
-    classifier.classes_ = np.array(pipeline.classes_)
-    return classifier
+def load_estimator(pipeline: Pipeline) -> Any:
+    """The fitted estimator of a pipeline that was loaded: Keras' or scikit-learn's own file is read."""
+    check_runtime(pipeline)
+    if is_network(pipeline.parts.classifier):
+        return read_keras(pipeline, pipeline.files_["model.keras"])
+    return read_skops(pipeline.files_["model.skops"])

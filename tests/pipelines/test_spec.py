@@ -30,7 +30,7 @@ def test_an_id_is_completed_and_stable(text: str, identity: str, family: str) ->
         ("harr/lbp/linear-svm", UnknownNameError, "did you mean 'haar'"),
         ("haar/lbp/linear-smv", UnknownNameError, "did you mean 'linear-svm'"),
         ("haar/lbp/linear-svm@litert", ParameterError, "expected sklearn"),
-        ("mini-xception@sklearn", ParameterError, "expected keras or litert"),
+        ("mini-xception@sklearn", ParameterError, "expected keras, litert, onnx or opencv"),
         ("haar/lbp/mini-xception", ParameterError, "takes crops, not features"),
         ("a/b/c/d", ParameterError, "not a pipeline"),
         ("", ParameterError, "not a"),

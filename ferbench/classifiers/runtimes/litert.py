@@ -16,27 +16,47 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import DeviceError, MissingDependencyError, ModelFileError, ParameterError
+from ferbench.classifiers.runtimes.batches import call_in_batches
+from ferbench.classifiers.runtimes.conversion import (
+    calibration_inputs,
+    check_convertible,
+    check_precision,
+    conversion_output_held_back,
+    file_of_network,
+)
+from ferbench.errors import DeviceError, MissingDependencyError, ModelFileError
 
 __all__ = ["LiteRTRuntime", "LiteRTSession", "export_litert"]
 
-MAX_BATCH = 64
-"""Largest batch of one interpreter call; beyond it, faces a second no longer rise."""
 
+def export_litert(classifier: Any, quantize: str = "none", calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
+    """The LiteRT flat buffer of a fitted Keras classifier. Needs Keras on its TensorFlow backend.
 
-def export_litert(classifier: Any) -> bytes:
-    """The LiteRT flat buffer, float32, of a fitted Keras classifier. Needs Keras on its TensorFlow backend."""
-    import keras
+    Parameters
+    ----------
+    classifier : KerasClassifier
+    quantize : str
+        One of :data:`~ferbench.classifiers.runtimes.conversion.PRECISIONS`.
+    calibration : (N, h, w) uint8, optional
+        Training crops, for ``int8``: the ranges of the activations are those seen on them.
 
-    if keras.backend.backend() != "tensorflow":
-        raise ParameterError(
-            "LiteRT export needs Keras on its TensorFlow backend",
-            got=keras.backend.backend(),
-            fix="run again with KERAS_BACKEND=tensorflow",
-        )
-    with tempfile.TemporaryDirectory() as folder:
+    Raises
+    ------
+    ParameterError
+        If the classifier cannot be converted here.
+    """
+    check_convertible(classifier, "litert", quantize, calibration)
+    import tensorflow as tf
+
+    options: dict[str, Any] = {} if quantize == "none" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if quantize == "float16":
+        options["target_spec"] = {"supported_types": [tf.float16]}
+    elif quantize == "int8" and calibration is not None:
+        options["representative_dataset"] = lambda: ([x] for x in calibration_inputs(calibration))
+        options["target_spec"] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}
+    with tempfile.TemporaryDirectory() as folder, conversion_output_held_back():
         path = Path(folder) / "model.tflite"
-        classifier.model_.export(path, format="litert", verbose=False)
+        classifier.model_.export(path, format="litert", verbose=False, **options)
         return path.read_bytes()
 
 
@@ -49,15 +69,10 @@ class LiteRTSession:
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Probabilities (N, C) of crops (N, h, w)."""
-        start, parts = 0, []
-        while start < len(crops):
-            size = min(MAX_BATCH, 1 << ((len(crops) - start).bit_length() - 1))
-            parts.append(self._run(crops[start : start + size]))
-            start += size
-        if not parts:
+        if not len(crops):
             interpreter, _, _ = self._interpreter(1, crops.shape[1:])
             return np.zeros((0, int(interpreter.get_output_details()[0]["shape"][-1])), np.float32)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return call_in_batches(crops, self._run, 0)
 
     def _run(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         interpreter, source, output = self._interpreter(len(crops), crops.shape[1:])
@@ -112,7 +127,16 @@ def _interpreter_class() -> Any:
 
 
 class LiteRTRuntime:
-    """Runs a ``.tflite`` file, or a fitted Keras classifier that it exports first."""
+    """Runs a ``.tflite`` file, or a fitted Keras classifier that it converts first.
+
+    Parameters
+    ----------
+    quantize : str
+        Precision: none (float32), float16, dynamic (8-bit weights) or int8 (8-bit throughout).
+    """
+
+    def __init__(self, *, quantize: str = "none") -> None:
+        self.quantize = quantize
 
     def prepare(
         self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu"
@@ -124,20 +148,20 @@ class LiteRTRuntime:
         DeviceError
             For any device but the CPU.
         ModelFileError
-            If a file is no LiteRT model.
+            If a file is no LiteRT model, or takes crops of another size.
         """
+        check_precision(self.quantize)
         if device != "cpu":
             raise DeviceError("the litert runtime runs on the CPU", got=device, fix="use device='cpu' or keras")
-        if isinstance(fitted, Path):
-            content = fitted.read_bytes()
-        elif hasattr(fitted, "model_"):
-            content = export_litert(fitted)
-        else:
-            raise ParameterError("the litert runtime runs networks", got=type(fitted).__name__)
+        content = fitted.read_bytes() if isinstance(fitted, Path) else export_litert(fitted, self.quantize)
         session = LiteRTSession(content, threads)
         try:
             session(example[:1])
-        except ValueError as error:
-            name = fitted.name if isinstance(fitted, Path) else "the exported network"
-            raise ModelFileError(f"{name} is no usable LiteRT model", got=str(error).splitlines()[0]) from error
+        # LiteRT raises RuntimeError where a model is read but cannot be run, ValueError for the rest.
+        except (ValueError, RuntimeError) as error:
+            raise ModelFileError(
+                f"{file_of_network(fitted)} is no usable LiteRT model",
+                got=str(error).strip().partition("\n")[0],
+                expected=f"one that takes crops of {example.shape[1]}×{example.shape[2]} pixels",
+            ) from error
         return session
