@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
     from ferbench.realtime import FrameResult, LiveSummary
 
-__all__ = ["add_stream_options", "configure", "load_stream_pipeline", "main", "print_device", "print_written"]
+__all__ = ["add_stream_options", "configure", "device_line", "load_stream_pipeline", "main", "print_written"]
 
 _STAGES = ("detect", "align", "features", "classify", "track", "total")
 _REFRESH_HZ = 8
@@ -99,9 +99,8 @@ def main(args: argparse.Namespace) -> int:
         mirror=args.mirror,
         max_frames=args.max_frames,
     )
-    print_device(pipeline)
     title = f"ferbench · {results.source.name}"
-    with _StatusLine(console) as status:
+    with _StatusLine(console, device_line(pipeline)) as status:
         summary = write_results(
             results,
             csv=args.csv,
@@ -121,9 +120,9 @@ def load_stream_pipeline(args: argparse.Namespace) -> Pipeline:
     return load_pipeline(args.pipeline, on_no_face=args.on_no_face, device=args.device)
 
 
-def print_device(pipeline: Pipeline) -> None:
-    """Tell on stderr where the classifier runs, and why there."""
-    print(f"device: {pipeline.device}", file=sys.stderr)
+def device_line(pipeline: Pipeline) -> str:
+    """Where the classifier runs, and why there."""
+    return f"device: {pipeline.device}"
 
 
 def _has_display(console: Console) -> bool:
@@ -136,11 +135,15 @@ def _has_display(console: Console) -> bool:
 
 
 class _StatusLine:
-    """One line on a terminal's stderr that always tells the newest state; nothing where stderr is a file."""
+    """One line on a terminal's stderr that always tells the newest state; nothing where stderr is a file.
 
-    def __init__(self, console: Console) -> None:
+    The device is told on either, once, with the first frame: only then is every mistake in the arguments behind us.
+    """
+
+    def __init__(self, console: Console, device: str) -> None:
         from rich.live import Live
 
+        self._console, self._device = console, device
         self._live = (
             Live(console=console, transient=True, refresh_per_second=_REFRESH_HZ, auto_refresh=True)
             if console.is_terminal
@@ -158,6 +161,9 @@ class _StatusLine:
 
     def show(self, result: FrameResult, summary: LiveSummary) -> None:
         """Tell of one more frame."""
+        if self._device:
+            self._console.print(self._device, markup=False, soft_wrap=True)
+            self._device = ""
         if self._live is not None:
             self._live.update(status_text(result, summary))
 

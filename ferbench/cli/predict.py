@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_device, print_written
+from ferbench.cli.live import add_stream_options, device_line, load_stream_pipeline, print_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     if not jobs:
         return 2
     pipeline = load_stream_pipeline(args)
-    print_device(pipeline)
+    print(device_line(pipeline), file=sys.stderr)
     with ExitStack() as stack:
         sinks: list[Sink] = [
             stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)
