@@ -62,7 +62,6 @@ def test_one_folder_holds_a_file_for_every_runtime(folder: Path) -> None:
     assert {str(model_file(parse_spec(name))) for name in TOLERANCES} < {path.name for path in folder.iterdir()}
     sizes = {name: (folder / str(model_file(parse_spec(name)))).stat().st_size for name in TOLERANCES}
     assert sizes["litert(quantize=float16)"] < sizes["litert"]
-    assert sizes["onnx(quantize=float16)"] < sizes["onnx"]
 
 
 @pytest.mark.parametrize("runtime", [*TOLERANCES, "opencv"])
@@ -89,11 +88,12 @@ def test_opencv_agrees_on_the_network_that_its_other_reader_gets_wrong() -> None
         if "moving_variance" in variable.path or "kernel" in variable.path:
             variable.assign(variable * 1.5)
     crops, _ = striped_crops(5)
+    expected = classifier.model_.predict(crops[..., None], verbose=0)
     p = create("runtimes", "opencv").prepare(classifier, EXAMPLE)(crops)
-    np.testing.assert_allclose(p, classifier.model_.predict(crops[..., None], verbose=0), atol=1e-4)
+    np.testing.assert_allclose(p, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("runtime", ["litert", "litert(quantize=int8)", "onnx", "onnx(quantize=int8)", "opencv"])
+@pytest.mark.parametrize("runtime", [*TOLERANCES, "opencv"])
 def test_a_batch_gives_what_its_faces_give_one_by_one(folder: Path, runtime: str) -> None:
     crops, _ = striped_crops(75, seed=8)  # 64 + 8 + 2 + 1
     loaded = load_pipeline(folder, runtime=runtime)
@@ -160,7 +160,7 @@ def test_crops_of_another_size_are_refused(folder: Path, runtime: str) -> None:
 
 
 def test_an_unknown_precision_is_named_before_anything_is_read() -> None:
-    with pytest.raises(UnknownNameError, match="unknown quantize 'int4': did you mean 'int8'"):
+    with pytest.raises(UnknownNameError, match="unknown quantize 'int4'; did you mean 'int8'"):
         make_pipeline("mini-xception", runtime="onnx(quantize=int4)")
     assert make_pipeline("mini-xception", runtime="litert(quantize=none)").id.endswith("@litert")
 
