@@ -55,6 +55,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="in streams, detect in every Nth frame and carry the boxes forward in between (default: 1)",
     )
+    parser.add_argument("--runtime", metavar="NAME", help="another runtime than the pipeline's own, as: onnx")
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "gpu"),
@@ -117,7 +118,7 @@ def load_stream_pipeline(args: argparse.Namespace) -> Pipeline:
     """The pipeline that the options of :func:`add_stream_options` name, ready to run."""
     from ferbench.pipelines import load_pipeline
 
-    return load_pipeline(args.pipeline, on_no_face=args.on_no_face, device=args.device)
+    return load_pipeline(args.pipeline, runtime=args.runtime, on_no_face=args.on_no_face, device=args.device)
 
 
 def device_line(pipeline: Pipeline) -> str:

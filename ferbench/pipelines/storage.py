@@ -149,7 +149,7 @@ def load_pipeline(
     threads : int
         Threads a prediction may use.
     device : str
-        ``"cpu"`` or ``"gpu"``.
+        ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU if the runtime can use one.
     on_no_face : "skip", "whole" or "raise"
 
     Raises

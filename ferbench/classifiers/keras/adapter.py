@@ -185,7 +185,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return temperature
 
     def halve(self) -> None:
-        """Round the weights to float16, as which :meth:`save` stores them, in half the space; they compute in float32."""
+        """Round the weights to float16, as which :meth:`save` stores them; they still compute in float32."""
         round_weights(self.model_)
         self.is_half_ = True
 
