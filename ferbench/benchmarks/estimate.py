@@ -75,7 +75,8 @@ def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) 
         quality = next(cell for cell in mine if cell.kind == "quality")
         timed = sum(cell.kind == "latency" for cell in mine)
         scored = sum(cell.kind == "quality" for cell in mine)
-        lines.append(f"  {row:<{width}}  {scored} quality, {timed} latency  {quality.pipeline.id}")
+        pretrained = "  (pretrained)" if row in plan.saved else ""
+        lines.append(f"  {row:<{width}}  {scored} quality, {timed} latency  {quality.pipeline.id}{pretrained}")
     counts = {kind: sum(cell.kind == kind for cell in chosen) for kind in ("fit", "quality", "latency")}
     text = ", ".join(f"{n} {kind}" for kind, n in counts.items())
     lines.append(f"{len(chosen)} cells ({text}); {len(chosen) - len(todo)} done already")

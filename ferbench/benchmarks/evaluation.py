@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ferbench.pipelines import Pipeline
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "in_label_space"]
 
 BATCH = 64
 """Photos held in memory at once; crops are classified by thousands."""
@@ -81,11 +81,7 @@ def evaluate(
         The dataset has labels that the pipeline does not know.
     """
     n = len(samples)
-    space = pipeline.label_space
-    if space is not None and not set(samples.label_space.labels) <= set(space.labels):
-        samples = samples.with_labels(samples.label_space.map_to(space, contempt=contempt))
-    if not len(samples):
-        raise DataError(f"{samples.dataset} has nothing to score", got=f"split {samples.split!r}")
+    samples = in_label_space(samples, pipeline, contempt)
     probabilities = np.full((len(samples), len(pipeline.labels)), np.nan, np.float32)
     for index, found in _batches(pipeline, samples):
         probabilities[index] = found
@@ -98,6 +94,24 @@ def evaluate(
         items, list(pipeline.labels), detector_bypassed=samples.kind == "crops", seed=seed, tie_group=1
     )
     return Evaluation(quality, items, n - len(samples))
+
+
+def in_label_space(samples: Samples, pipeline: Pipeline, contempt: ContemptPolicy) -> Samples:
+    """The samples under labels that the pipeline knows.
+
+    Raises
+    ------
+    DataError
+        Nothing is left to score.
+    LabelError
+        The dataset has labels that the pipeline does not know.
+    """
+    space = pipeline.label_space
+    if space is not None and not set(samples.label_space.labels) <= set(space.labels):
+        samples = samples.with_labels(samples.label_space.map_to(space, contempt=contempt))
+    if not len(samples):
+        raise DataError(f"{samples.dataset} has nothing to score", got=f"split {samples.split!r}")
+    return samples
 
 
 def _batches(pipeline: Pipeline, samples: Samples) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:

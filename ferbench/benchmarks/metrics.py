@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from ferbench.errors import ShapeError
 
-__all__ = ["DETECTED_METRICS", "END_TO_END_METRICS", "Sufficient", "class_scores", "evaluate_weights", "sufficient"]
+__all__ = [
+    "DETECTED_METRICS",
+    "END_TO_END_METRICS",
+    "Sufficient",
+    "calibration_noise",
+    "class_scores",
+    "evaluate_weights",
+    "sufficient",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -130,6 +138,16 @@ def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str
         detected["brier"] = losses[:, 1] / n_seen
         detected["ece"] = np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n_seen
         return {"detected": detected, "end_to_end": _of_confusion(counts)}
+
+
+def calibration_noise(sums: Sufficient, weights: Array) -> Array:
+    """(B,) float64: what sampling alone adds to the calibration error, in each of B resamples of (B, G) weights.
+
+    Each resample's gap per bin is taken from the gap of all faces, so a constant miscalibration drops out: this is the
+    calibration error that a perfectly calibrated pipeline would show by chance.
+    """
+    gaps = sums.bins[:, :, 1] - sums.bins[:, :, 2]
+    return np.asarray(np.abs((weights - 1) @ gaps).sum(axis=1) / sums.bins[:, :, 0].sum())
 
 
 def _of_confusion(counts: Array) -> dict[str, Array]:

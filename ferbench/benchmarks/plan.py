@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ferbench.benchmarks.facts import DatasetFacts
+from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
 from ferbench.benchmarks.records import SCHEMA, Cell, PipelineSpec, digest
 from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite, parse_device
 from ferbench.errors import InvalidSuiteError, UnknownNameError
@@ -23,6 +24,7 @@ class Row:
     name: str
     parts: PipelineParts
     limit: int | None
+    saved: SavedPipeline | None = None
 
     @property
     def pipeline(self) -> PipelineSpec:
@@ -57,6 +59,8 @@ class Plan:
         In dependency order: fits, quality, latency.
     families : dict of str to str
         ``baseline``, ``classical`` or ``deep`` for each row.
+    saved : dict of str to SavedPipeline
+        The rows that come trained.
     """
 
     suite: Suite
@@ -66,13 +70,20 @@ class Plan:
     machine: str
     cells: tuple[Cell, ...]
     families: Mapping[str, Family]
+    saved: Mapping[str, SavedPipeline] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """What makes two runs the same run: suite, profile, data, machine and schema."""
+        """What makes two runs the same run: suite, profile, data, saved pipelines' content, machine and schema."""
+        suite = self.suite.model_dump(mode="json")
+        contents = {saved.name: saved.content for saved in self.saved.values()}
+        for entry in suite["pipelines"]:
+            # A saved pipeline counts by its content; the others are as they were before there were saved ones.
+            if (name := entry.pop("saved")) is not None:
+                entry["saved"] = contents.get(name, "")
         return digest(
             {
-                "suite": self.suite.model_dump(mode="json"),
+                "suite": suite,
                 "profile": self.profile_name,
                 "revisions": {spec: facts.revision for spec, facts in self.facts.items()},
                 "machine": self.machine,
@@ -99,13 +110,16 @@ class Plan:
                 raise UnknownNameError(f"row of suite {self.suite.name}:", row, names)
         chosen = {name for name in names if not rows or name in rows or name.split("@")[0] in rows}
         wanted = [cell for cell in self.cells if cell.row in chosen and (latency or cell.kind != "latency")]
-        fits = {str(cell.options["fit"]) for cell in wanted if cell.kind != "fit"}
+        fits = {cell.options["fit"] for cell in wanted if "fit" in cell.options}
         return [cell for cell in self.cells if (cell.id in fits if cell.kind == "fit" else cell in wanted)]
 
 
-def needed_splits(entry: DatasetEntry) -> tuple[str, ...]:
-    """Splits that the protocol of a dataset reads."""
-    return ("all",) if entry.protocol == "subject-kfold" else (entry.train, entry.test)
+def needed_splits(suite: Suite, entry: DatasetEntry) -> tuple[str, ...]:
+    """Splits that the protocol of a dataset reads: without a pipeline to fit, no training split."""
+    if entry.protocol == "subject-kfold":
+        return ("all",)
+    is_fitting = any(pipeline.saved is None for pipeline in suite.pipelines)
+    return (entry.train, entry.test) if is_fitting else (entry.test,)
 
 
 def expand(
@@ -114,6 +128,7 @@ def expand(
     facts: Mapping[str, DatasetFacts],
     *,
     machine: str,
+    saved: Mapping[str, SavedPipeline] | None = None,
 ) -> Plan:
     """All cells of a suite under a profile.
 
@@ -126,41 +141,51 @@ def expand(
         One for each dataset of the suite.
     machine : str
         Fingerprint of this machine.
+    saved : mapping of pipeline id to SavedPipeline
+        One for each pipeline of the suite that is saved already.
 
     Raises
     ------
     InvalidSuiteError
-        If two rows turn out to be the same pipeline, or subjects are needed and unknown.
+        If two rows turn out to be the same pipeline, subjects are needed and unknown, or a saved pipeline would be
+        scored on what it learnt from or among expressions that it does not know.
     ParameterError
         If a runtime cannot run a classifier, or a network is given features.
     """
     name, budget = suite.profile(profile)
-    rows = _rows(suite, name)
+    rows = _rows(suite, name, saved or {})
     cells: dict[str, Cell] = {}
     for entry in suite.datasets:
+        scored = "all" if entry.protocol == "subject-kfold" else entry.test
+        for row in rows:
+            if row.saved is not None:
+                check_saved(row.saved, facts[entry.name], scored, suite.place(row.name.split("@")[0]))
         for cell in _dataset_cells(suite, budget, entry, facts[entry.name], rows, machine):
             cells.setdefault(cell.id, cell)
     order = {"fit": 0, "quality": 1, "latency": 2}
     ordered = tuple(sorted(cells.values(), key=lambda cell: order[cell.kind]))
-    return Plan(suite, name, budget, facts, machine, ordered, {row.name: row.parts.family for row in rows})
+    families = {row.name: row.parts.family for row in rows}
+    trained = {row.name: row.saved for row in rows if row.saved is not None}
+    return Plan(suite, name, budget, facts, machine, ordered, families, trained)
 
 
-def _rows(suite: Suite, profile: str | None) -> list[Row]:
+def _rows(suite: Suite, profile: str | None, saved: Mapping[str, SavedPipeline]) -> list[Row]:
     rows: list[Row] = []
     for entry in suite.pipelines:
         change = entry.profiles.get(profile or "", PipelineOverride())
         if change.skip:
             continue
-        parts = _parts_of(entry, change)
+        trained = None if entry.saved is None else saved[entry.id]
+        parts = _parts_of(entry, change) if trained is None else trained.parts
         for runtime in entry.runtimes or [str(parts.runtime)]:
             chosen = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
             label = f"{entry.id}@{runtime}" if len(entry.runtimes) > 1 else entry.id
-            rows.append(Row(label, chosen, change.limit or entry.limit))
+            rows.append(Row(label, chosen, change.limit or entry.limit, trained))
     if not rows:
         raise InvalidSuiteError(f"suite {suite.name} leaves out every pipeline under profile {profile!r}")
-    seen: dict[tuple[str, int | None], str] = {}
+    seen: dict[tuple[str, int | None, str | None], str] = {}
     for row in rows:
-        same = seen.setdefault((row.parts.id, row.limit), row.name)
+        same = seen.setdefault((row.parts.id, row.limit, row.saved.content if row.saved else None), row.name)
         if same != row.name:
             raise InvalidSuiteError(
                 f"suite {suite.name}: the rows {same!r} and {row.name!r} are the same pipeline", got=row.parts.id
@@ -209,20 +234,27 @@ def _dataset_cells(
     for row in rows:
         train_limit = whole if entry.folds else _least(budget.train_limit, budget.limit, row.limit)
         test_limit = whole if entry.folds else _least(budget.test_limit, budget.limit)
-        common |= {"row": row.name, "train_split": train}
+        common |= {"row": row.name, "train_split": train if row.saved is None else ""}
         for fold in folds:
-            fit = Cell(kind="fit", pipeline=row.fit_spec, eval_split="", limit=train_limit, **common, **fold)
+            if row.saved is None:
+                fit = Cell(kind="fit", pipeline=row.fit_spec, eval_split="", limit=train_limit, **common, **fold)
+                cells.append(fit)
+                source = {"fit": fit.id}
+            else:
+                source = {"saved": row.saved.content}
             scored = {**common, **fold, "pipeline": row.pipeline, "eval_split": test, "limit": test_limit}
-            cells += [fit, Cell(kind="quality", options={"fit": fit.id}, **scored)]
+            cells.append(Cell(kind="quality", options=source, **scored))
             # Folds differ in data, not in cost: the first fold's artefact is timed.
             if not fold.get("fold"):
-                cells += _latency_cells(suite, budget, fit, scored, machine)
+                cells += _latency_cells(suite, budget, source, scored, machine)
     return cells
 
 
-def _latency_cells(suite: Suite, budget: Profile, fit: Cell, scored: dict[str, Any], machine: str) -> list[Cell]:
+def _latency_cells(
+    suite: Suite, budget: Profile, source: dict[str, str], scored: dict[str, Any], machine: str
+) -> list[Cell]:
     options = {
-        "fit": fit.id,
+        **source,
         "frames": "dataset",
         "warmup": budget.warmup,
         "min_frames": budget.min_frames,

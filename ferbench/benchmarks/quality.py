@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.benchmarks.pretrained import read_saved
 from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run, utc_now
 from ferbench.benchmarks.views import View
@@ -42,15 +43,16 @@ AGREEMENT_FACES = 512
 
 @dataclass(frozen=True)
 class Job:
-    """A fit and what is scored with it: the unit that travels to a worker.
+    """A pipeline and what is scored with it: the unit that travels to a worker.
 
     Attributes
     ----------
     run : Path
         The run folder, on a disk that the worker sees.
-    fit : Cell
+    fit : Cell or None
+        How the pipeline is made; None where it came trained.
     quality : tuple of Cell
-        Quality cells of this fit that are not done yet.
+        Quality cells of this pipeline that are not done yet.
     is_fitted : bool
         The artefact is there already.
     environment : dict
@@ -60,7 +62,7 @@ class Job:
     """
 
     run: Path
-    fit: Cell
+    fit: Cell | None
     quality: tuple[Cell, ...]
     is_fitted: bool
     environment: dict[str, str] = field(default_factory=dict)
@@ -99,12 +101,12 @@ def run_job(job: Job) -> list[Part]:
     os.environ.update(job.environment)
     if job.log is not None:
         _redirect_stderr(job.log)
-    if job.fit.pipeline.features is None and not job.is_fitted:
-        check_component("classifiers", job.fit.pipeline.classifier)
     run, parts = Run(job.run), []
     fitted: list[Pipeline] = []
-    if not job.is_fitted:
-        part, _ = execute(job.fit, lambda: (_fit(job.fit, run, fitted), None))
+    if (fit := job.fit) is not None and not job.is_fitted:
+        if fit.pipeline.features is None:
+            check_component("classifiers", fit.pipeline.classifier)
+        part, _ = execute(fit, lambda: (_fit(fit, run, fitted), None))
         run.write_part(part)
         parts.append(part)
         if part.status != "ok" and part.error is not None:
@@ -202,7 +204,7 @@ def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any]
         "detector_bypassed": view.detector_is_bypassed,
         "classify_seconds": seconds,
     }
-    native = str(_native(pipeline).parts.runtime)
+    native = str(_native(pipeline).parts.runtime) if cell.options.get("fit") else _saved_runtime(run.artefact(cell))
     if runtime != native and len(at):
         reference = load_pipeline(run.artefact(cell), runtime=native)
         metrics["agreement"] = pipeline.agreement(_take(view.crops(), at[:AGREEMENT_FACES]), reference)
@@ -214,6 +216,11 @@ def _native(pipeline: Pipeline) -> Pipeline:
     from ferbench.pipelines import make_pipeline
 
     return make_pipeline(pipeline.id.rpartition("@")[0])
+
+
+def _saved_runtime(folder: Path) -> str:
+    """The runtime that a pipeline was saved for: the reference of one that came trained."""
+    return str(read_saved(".", folder).parts.runtime)
 
 
 def _crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -236,7 +243,9 @@ def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32
 
     samples, rows = view.samples, view.rows
     _, shown = _crops_of(view)
-    labels = samples.label_space.labels
+    # A pipeline that came trained chooses among all that it knows, also what this data set has not.
+    known = samples.label_space.labels
+    labels = (*known, *(label for label in pipeline.labels if label not in known))
     position = np.full(len(samples), -1)
     position[shown] = np.arange(len(shown))
     position = position[rows]
@@ -244,8 +253,8 @@ def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32
     table = np.full((len(rows), len(labels)), np.nan, np.float32)
     for column, label in enumerate(labels):
         # A class that the pipeline does not know has probability 0.
-        known = probabilities[:, pipeline.labels.index(label)] if label in pipeline.labels else 0.0
-        values = np.broadcast_to(np.asarray(known, np.float32), len(probabilities))
+        column_of = probabilities[:, pipeline.labels.index(label)] if label in pipeline.labels else 0.0
+        values = np.broadcast_to(np.asarray(column_of, np.float32), len(probabilities))
         table[found, column] = values[position[found]]
     predicted = np.full(len(rows), "", dtype=object)
     predicted[found] = np.asarray(labels, dtype=object)[table[found].argmax(axis=1)] if found.any() else []

@@ -25,6 +25,7 @@ __all__ = [
     "LatencySummary",
     "Part",
     "PipelineSpec",
+    "Pretrained",
     "QualitySummary",
     "RowSummary",
     "StageTimes",
@@ -195,6 +196,30 @@ class LatencySummary(_Record):
     artefact_bytes: int
 
 
+class Pretrained(_Record):
+    """Where a row comes from that was not fitted in the run."""
+
+    name: str = Field(description="as the suite names it: a shipped pipeline, or a path")
+    content: str = Field(description="digest of its files' sha256")
+    runtime: str = Field(description="the runtime that it was saved for")
+    dataset: str | None = Field(default=None, description="what it was trained on; None where its record does not say")
+    split: str | None = None
+    revision: str | None = None
+    n: int | None = None
+    calibrated_on: str | None = Field(default=None, description="data set and split that its temperature was fitted on")
+
+    @property
+    def text(self) -> str:
+        """``"tiny, trained on fer2013 train (28,544 faces, revision 34d4ac91b8f37e89)"``."""
+        if self.dataset is None:
+            return f"{self.name}, trained on faces that its record does not name"
+        facts = [f"{self.n:,} faces"] if self.n is not None else []
+        facts += [f"revision {self.revision}"] if self.revision else []
+        learnt = " ".join(filter(None, [self.dataset, self.split])) + (f" ({', '.join(facts)})" if facts else "")
+        tuned = f"; probabilities calibrated on {self.calibrated_on}" if self.calibrated_on else ""
+        return f"{self.name}, trained on {learnt}{tuned}"
+
+
 class RowSummary(_Record):
     """One line of the leaderboard: a pipeline on a dataset."""
 
@@ -208,6 +233,7 @@ class RowSummary(_Record):
     latency: list[LatencySummary] = Field(default_factory=list)
     fit_seconds: float | None = None
     n_train: int | None = None
+    pretrained: Pretrained | None = Field(default=None, description="set where nothing was fitted in this run")
     agreement: dict[str, Any] | None = Field(
         default=None, description="runtime against its reference: max_abs_difference, flips, n, reference"
     )

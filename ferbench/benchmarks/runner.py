@@ -19,12 +19,13 @@ from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
+from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
 from ferbench.benchmarks.quality import Job, check_component, execute, run_job
 from ferbench.benchmarks.records import SCHEMA, Cell, CellError, Part, Summary
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import Suite
-from ferbench.errors import MissingDependencyError, RunError
+from ferbench.errors import InvalidSuiteError, MissingDependencyError, ModelFileError, RunError
 from ferbench.pipelines.spec import is_network
 from ferbench.registry import parse_spec
 
@@ -82,8 +83,18 @@ class Outcome:
 def make_plan(suite: Suite, profile: str | None) -> Plan:
     """Expand a suite with the datasets and the machine that are here."""
     suite.profile(profile)  # a wrong name is said before a dataset is read
-    facts = {entry.name: dataset_facts(entry.name, needed_splits(entry)) for entry in suite.datasets}
-    return expand(suite, profile, facts, machine=machine_fingerprint())
+    saved = {
+        entry.id: _read_saved(suite, entry.id, entry.saved) for entry in suite.pipelines if entry.saved is not None
+    }
+    facts = {entry.name: dataset_facts(entry.name, needed_splits(suite, entry)) for entry in suite.datasets}
+    return expand(suite, profile, facts, machine=machine_fingerprint(), saved=saved)
+
+
+def _read_saved(suite: Suite, pipeline: str, name: str) -> SavedPipeline:
+    try:
+        return read_saved(name, suite.folder)
+    except ModelFileError as error:
+        raise InvalidSuiteError(f"{suite.place(pipeline)}: {error}") from error
 
 
 def open_run(plan: Plan, options: RunOptions, suite_text: str) -> Run:
@@ -107,6 +118,7 @@ def _plan_record(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile_name,
         "machine": plan.machine,
         "datasets": {spec: facts.model_dump(mode="json") for spec, facts in plan.facts.items()},
+        "saved": {row: saved.record().model_dump(mode="json") for row, saved in plan.saved.items()},
         "cells": [{"id": cell.id, **cell.model_dump(mode="json")} for cell in plan.cells],
     }
 
@@ -129,6 +141,7 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
     with run.locked():
         pending = _pending(run, cells)
         _check_components(pending)
+        _bring_saved(plan, run, pending)
         with RunProgress(plan, pending, options.jobs) as progress:
             for note in run.notes:
                 progress.say(f"note: {note}")
@@ -164,14 +177,20 @@ def _check_components(cells: Sequence[Cell]) -> None:
     A package that is not installed is no mistake of the suite: its rows are skipped and say what is missing.
     """
     specs = {("detectors", cell.pipeline.detector) for cell in cells}
-    specs |= {("features", cell.pipeline.features) for cell in cells if cell.pipeline.features is not None}
+    made = [cell for cell in cells if "saved" not in cell.options]  # what is saved was made already
+    specs |= {("features", cell.pipeline.features) for cell in made if cell.pipeline.features is not None}
     # Networks are checked by the worker that trains them, which is the first thing that workers do: TensorFlow takes
     # seconds to import, and need never enter this process.
-    specs |= {
-        ("classifiers", c.pipeline.classifier) for c in cells if not is_network(parse_spec(c.pipeline.classifier))
-    }
+    specs |= {("classifiers", c.pipeline.classifier) for c in made if not is_network(parse_spec(c.pipeline.classifier))}
     for group, spec in sorted(specs):
         check_component(group, spec)
+
+
+def _bring_saved(plan: Plan, run: Run, cells: Sequence[Cell]) -> None:
+    """Copy the saved pipelines that cells need into the run: it stays whole whatever becomes of their folders."""
+    for cell in cells:
+        if "saved" in cell.options and not run.artefact(cell).is_dir():
+            run.save_artefact(cell, plan.saved[cell.row].copy_to)
 
 
 def _say_bypassed(plan: Plan, cells: Sequence[Cell], say: Callable[[str], None]) -> None:
@@ -195,16 +214,28 @@ def _jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
     scored: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.kind == "quality" and cell.id not in done:
-            scored[str(cell.options["fit"])].append(cell)
+            scored[str(cell.options.get("fit") or cell.options.get("saved"))].append(cell)
     variables = {name: os.environ[name] for name in _SHARED_VARIABLES if name in os.environ}
     jobs = [
         Job(run.folder.resolve(), cell, tuple(scored[cell.id]), cell.id in done, variables)
         for cell in cells
         if cell.kind == "fit" and (cell.id not in done or scored[cell.id])
     ]
-    jobs.sort(key=lambda job: job.fit.pipeline.features is not None)
-    first = {(job.fit.dataset, job.fit.pipeline.detector): job for job in reversed(jobs)}
-    return sorted(jobs, key=lambda job: first[job.fit.dataset, job.fit.pipeline.detector] is not job)
+    fits = {cell.id for cell in cells if cell.kind == "fit"}
+    jobs += [
+        Job(run.folder.resolve(), None, tuple(own), True, variables) for key, own in scored.items() if key not in fits
+    ]
+    jobs.sort(key=lambda job: (job.fit is None, _cell_of(job).pipeline.features is not None))
+    first = {_detections_of(job): job for job in reversed(jobs)}
+    return sorted(jobs, key=lambda job: first[_detections_of(job)] is not job)
+
+
+def _cell_of(job: Job) -> Cell:
+    return job.quality[0] if job.fit is None else job.fit
+
+
+def _detections_of(job: Job) -> tuple[str, str]:
+    return _cell_of(job).dataset, _cell_of(job).pipeline.detector
 
 
 def _run_jobs(run: Run, cells: Sequence[Cell], options: RunOptions) -> Iterator[Part]:
@@ -247,7 +278,7 @@ def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     for job in _jobs_of(run, cells):
-        if job.fit.id in reported:
+        if _cell_of(job).id in reported:
             continue
         try:
             # Two workers for one job: with one, joblib would work in this process.
@@ -255,7 +286,7 @@ def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator
         except TerminatedWorkerError as error:
             said = f"{str(error).splitlines()[0]} See {run.folder / _LOGS}."
             reason = CellError(type="WorkerDied", message=said)
-            lost = [*job.quality] if job.is_fitted else [job.fit, *job.quality]
+            lost = [*job.quality] if job.is_fitted or job.fit is None else [job.fit, *job.quality]
             parts = [Part(cell=cell, status="failed", error=reason, started=utc_now(), seconds=0.0) for cell in lost]
             for part in parts:
                 run.write_part(part)
@@ -300,8 +331,8 @@ def _run_latency(plan: Plan, run: Run, cells: Sequence[Cell]) -> Iterator[Part]:
     scratch = run.folder / ".scratch"
     frames = {spec: max(frames_needed(c) for c in cells if c.dataset == spec) for spec in {c.dataset for c in cells}}
     for cell in _interleaved(plan, cells):
-        fit = parts.get(str(cell.options["fit"]))
-        if fit is None or fit.status != "ok":
+        fit = parts.get(str(cell.options.get("fit")))
+        if "saved" not in cell.options and (fit is None or fit.status != "ok"):
             why = "its pipeline was not fitted" if fit is None or fit.error is None else fit.error.message
             error = CellError(type=fit.error.type if fit and fit.error else "NotFitted", message=why)
             status = fit.status if fit is not None else "failed"

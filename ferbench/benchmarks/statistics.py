@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.metrics import Sufficient, evaluate_weights
+from ferbench.benchmarks.metrics import Sufficient, calibration_noise, evaluate_weights
 from ferbench.benchmarks.records import Estimate
 
-__all__ = ["bootstrap", "holm", "mcnemar", "paired_test", "resample_weights", "tie_groups"]
+__all__ = ["bootstrap", "calibration_interval", "holm", "mcnemar", "paired_test", "resample_weights", "tie_groups"]
 
 N_RESAMPLES = 1000
 _CHUNK_VALUES = 4_000_000  # weights drawn at once: 32 MB
@@ -35,6 +35,8 @@ def bootstrap(
 ) -> dict[str, dict[str, Estimate]]:
     """Every metric with its percentile interval over groups (Efron and Tibshirani, 1993, chapter 13).
 
+    The calibration error has an interval of its own, see :func:`calibration_interval`.
+
     Returns
     -------
     dict
@@ -46,7 +48,10 @@ def bootstrap(
     draws: dict[str, dict[str, list[npt.NDArray[np.float64]]]] = {
         part: {name: [] for name in metrics} for part, metrics in point.items()
     }
+    noise: list[npt.NDArray[np.float64]] = []
     for weights in resample_weights(n_groups, n_resamples, seed) if n_groups > 1 else ():
+        if "ece" in point["detected"] and not np.isnan(point["detected"]["ece"][0]):
+            noise.append(calibration_noise(sums, weights))
         for part, metrics in evaluate_weights(sums, weights).items():
             for name, values in metrics.items():
                 draws[part][name].append(values)
@@ -59,10 +64,41 @@ def bootstrap(
                 continue
             low = high = None
             if draws[part][name]:
+                drawn = np.concatenate(draws[part][name])
                 # A resample without a single detected face says nothing of detected faces: it is left out.
-                low, high = (float(x) for x in np.nanpercentile(np.concatenate(draws[part][name]), [tail, 100 - tail]))
+                low, high = (float(x) for x in np.nanpercentile(drawn, [tail, 100 - tail]))
+                if name == "ece":
+                    low, high = calibration_interval(float(value), drawn, np.concatenate(noise), level)
             result[part][name] = Estimate(value=float(value), low=low, high=high)
     return result
+
+
+def calibration_interval(
+    value: float, drawn: npt.NDArray[np.float64], noise: npt.NDArray[np.float64], level: float = 0.95
+) -> tuple[float, float]:
+    """Interval for the true calibration error, which the measured one exceeds.
+
+    A sum of absolute gaps grows by the noise of each gap: the measured error is too high, a resample of it is too high
+    once more, and a percentile interval does not hold the truth at all where a pipeline is well calibrated. The basic
+    interval, ``2·value - quantiles`` (Davison and Hinkley, 1997, section 5.2), takes the excess off; it is cut at 0.
+    Where the value is no larger than what chance gives a perfectly calibrated pipeline (consistency resampling, Bröcker
+    and Smith, 2007), 0 belongs to the interval. On simulated forecasters with true errors from 0 to 0.1 and 500 to 3000
+    faces, some nine in ten such intervals or more held the truth, and down to none of the percentile ones.
+
+    Parameters
+    ----------
+    value : float
+        The measured error.
+    drawn : (B,) float64
+        The error of each resample.
+    noise : (B,) float64
+        :func:`~ferbench.benchmarks.metrics.calibration_noise` of each resample.
+    level : float
+    """
+    tail = 50 * (1 - level)
+    low, high = (2 * value - float(x) for x in np.nanpercentile(drawn, [100 - tail, tail]))
+    is_chance = value <= np.percentile(noise, 100 - tail)
+    return 0.0 if is_chance else max(0.0, low), max(0.0, high)
 
 
 def mcnemar(a_right: npt.NDArray[np.bool_], b_right: npt.NDArray[np.bool_]) -> float:

@@ -231,8 +231,9 @@ class Run:
         return pd.read_parquet(path)
 
     def artefact(self, cell: Cell) -> Path:
-        """Folder of the saved pipeline that a cell makes or uses."""
-        return self.folder / "artefacts" / (cell.id if cell.kind == "fit" else str(cell.options["fit"]))
+        """Folder of the saved pipeline that a cell makes or uses; one that came trained is kept under its content."""
+        made = cell.options.get("fit") or cell.options.get("saved")
+        return self.folder / "artefacts" / (cell.id if cell.kind == "fit" else str(made))
 
     def save_artefact(self, cell: Cell, save: Callable[[Path], object]) -> Path:
         """Let ``save`` write a pipeline's folder, which then appears whole."""

@@ -7,10 +7,11 @@ on its own test split is an error before anything runs. :mod:`ferbench.benchmark
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from ferbench.benchmarks.latency import parse_scenario
 from ferbench.errors import FerbenchError, UnknownNameError
@@ -106,10 +107,11 @@ class PipelineOverride(_Strict):
 
 
 class PipelineEntry(_Strict):
-    """One pipeline, from its parts or from a preset; one row for each of its runtimes."""
+    """One pipeline, from its parts, from a preset, or trained already; one row for each of its runtimes."""
 
     id: str = Field(pattern=_ID, description="name of the row")
     preset: str | None = Field(default=None, description="a preset's name, instead of detector and classifier")
+    saved: str | None = Field(default=None, description="a shipped pipeline, or a saved folder relative to this file")
     detector: DetectorSpec | None = Field(default=None, description="whole-image where left out")
     features: FeatureSpec | None = Field(default=None, description="left out for networks and baselines")
     classifier: ClassifierSpec | None = None
@@ -119,13 +121,23 @@ class PipelineEntry(_Strict):
 
     @model_validator(mode="after")
     def _has_a_classifier(self) -> Self:
-        if (self.preset is None) == (self.classifier is None):
-            raise ValueError("a pipeline needs either 'preset' or 'classifier'")
+        if (self.preset, self.saved, self.classifier).count(None) != 2:
+            raise ValueError("a pipeline needs either 'classifier', 'preset' or 'saved'")
         if self.preset is not None and (self.detector or self.features):
             raise ValueError("a preset brings its own detector and features; remove them, or write out all parts")
+        if self.saved is not None:
+            self._check_saved()
         if len(set(self.runtimes)) != len(self.runtimes):
             raise ValueError("a runtime is named twice")
         return self
+
+    def _check_saved(self) -> None:
+        given = [name for name in ("detector", "features", "limit") if getattr(self, name) is not None]
+        if given:
+            raise ValueError(f"a saved pipeline is used as it was trained; remove {', '.join(given)}")
+        for profile, change in self.profiles.items():
+            if change != PipelineOverride(skip=change.skip):
+                raise ValueError(f"a saved pipeline is used as it was trained; profile {profile!r} may only skip it")
 
 
 class Profile(_Strict):
@@ -153,6 +165,8 @@ class Suite(_Strict):
     scenarios: list[str] = Field(default=["single-stream"], description="how to time; an empty list times nothing")
     devices: list[str] = Field(default=["cpu(threads=1)"], min_length=1, description="cpu(threads=1|all) or gpu")
     profiles: dict[str, Profile] = Field(default_factory=dict, description="the first one is the default")
+    _folder: Path = PrivateAttr(default=Path())
+    _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("scenarios")
     @classmethod
@@ -190,6 +204,19 @@ class Suite(_Strict):
                     f"the suite has {', '.join(self.profiles) or 'none'}"
                 )
         return self
+
+    def locate(self, folder: Path, places: Mapping[str, str]) -> None:
+        """Remember where the suite was read from: no part of what it says, but of messages and relative paths."""
+        self._folder, self._places = folder, dict(places)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of saved pipelines start from."""
+        return self._folder
+
+    def place(self, pipeline: str) -> str:
+        """File and line of a pipeline's entry, for messages."""
+        return self._places.get(pipeline, f"suite {self.name}, pipeline {pipeline!r}")
 
     def profile(self, name: str | None) -> tuple[str | None, Profile]:
         """A profile by name; without a name the first one, or the built-in budget where the suite has none.

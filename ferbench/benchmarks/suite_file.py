@@ -17,7 +17,7 @@ __all__ = ["bundled_suites", "find_suite", "parse_suite", "read_suite"]
 
 _LATER = {
     "grid": "tuning with 'grid:' is not available yet; write one pipeline for each setting",
-    "corruptions": "robustness to corruptions is not available yet",
+    "corruptions": "robustness is measured by 'ferbench evaluate --corruptions', not by suites; remove the key",
     "metrics": "all metrics are always computed; remove the key",
 }
 _MODELS: dict[str, type[BaseModel]] = {
@@ -65,11 +65,19 @@ def read_suite(path: str | Path) -> Suite:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSuiteError(f"cannot read the suite {path}", got=str(error)) from error
-    return parse_suite(text, source=str(path))
+    return parse_suite(text, source=str(path), folder=Path(path).parent)
 
 
-def parse_suite(text: str, *, source: str = "suite") -> Suite:
-    """The suite in a YAML text; ``source`` is named in errors.
+def parse_suite(text: str, *, source: str = "suite", folder: Path = Path()) -> Suite:
+    """The suite in a YAML text.
+
+    Parameters
+    ----------
+    text : str
+    source : str
+        Named in errors.
+    folder : Path
+        Where relative paths of saved pipelines start.
 
     Examples
     --------
@@ -94,9 +102,12 @@ def parse_suite(text: str, *, source: str = "suite") -> Suite:
         # construct_document raises ValueError for impossible dates and TypeError for keys such as lists.
         raise InvalidSuiteError(f"{source}: not valid YAML", got=str(error)) from error
     try:
-        return Suite.model_validate(data)
+        suite = Suite.model_validate(data)
     except ValidationError as error:
         raise _located(error, root, source) from error
+    lines = {entry.id: _locate(root, ["pipelines", i])[0] for i, entry in enumerate(suite.pipelines)}
+    suite.locate(folder, {name: f"{source}, line {line}" for name, line in lines.items()})
+    return suite
 
 
 def _located(error: ValidationError, root: yaml.MappingNode, source: str) -> InvalidSuiteError:

@@ -25,6 +25,7 @@ from ferbench.benchmarks.records import (
     DatasetSummary,
     LatencySummary,
     Part,
+    Pretrained,
     QualitySummary,
     RowSummary,
     Status,
@@ -110,6 +111,7 @@ class _Row:
     latency: list[LatencySummary]
     fit: list[Part]
     agreement: dict[str, Any] | None
+    pretrained: Pretrained | None
     seed: int
 
     @property
@@ -142,7 +144,12 @@ class _Row:
             ),
             latency=self.latency,
             fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
-            n_train=round(float(np.mean([m["n_train"] for m in fitted]))) if fitted else None,
+            n_train=round(float(np.mean([m["n_train"] for m in fitted])))
+            if fitted
+            else self.pretrained.n
+            if self.pretrained
+            else None,
+            pretrained=self.pretrained,
             agreement=self.agreement,
         )
 
@@ -184,13 +191,19 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         status=status,
         error=error,
         items=items,
-        labels=plan.facts[first.dataset].labels,
+        labels=plan.facts[first.dataset].labels if items is None else _labels_of(items),
         bypassed=all(part.metrics.get("detector_bypassed", False) for part in outcomes),
         latency=_latency(run, parts, timed),
-        fit=[parts[fit] for cell in scored if (fit := str(cell.options["fit"])) in parts],
+        fit=[parts[fit] for cell in scored if (fit := str(cell.options.get("fit"))) in parts],
         agreement=_pool_agreement(agreements),
+        pretrained=plan.saved[first.row].record() if first.row in plan.saved else None,
         seed=plan.suite.seed,
     )
+
+
+def _labels_of(items: pd.DataFrame) -> list[str]:
+    """Expressions that a row chose among: the data set's, and after them what only a pretrained pipeline knows."""
+    return [name.removeprefix("p_") for name in items.columns if name.startswith("p_")]
 
 
 def _key(cell: Cell) -> tuple[str, str]:
@@ -305,7 +318,8 @@ def _dataset_summary(plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows:
     subjects = split.n_subjects
     if scored is not None and not scored["subject"].isna().any():
         subjects = int(scored["subject"].nunique())
-    n_train = None if entry.protocol == "subject-kfold" else facts.splits[entry.train].n
+    is_fitting = any(pipeline.saved is None for pipeline in plan.suite.pipelines)
+    n_train = facts.splits[entry.train].n if is_fitting and entry.protocol != "subject-kfold" else None
     if n_train is not None:
         n_train = min([n_train, *(n for n in (plan.profile.limit, plan.profile.train_limit) if n is not None)])
     return DatasetSummary(
@@ -333,8 +347,13 @@ def _protocol(plan: Plan, entry: DatasetEntry, facts: DatasetFacts) -> str:
         sentences = [
             f"{n_folds} subject-independent folds: no person is in training and test, and every face is scored once."
         ]
+    elif all(pipeline.saved is not None for pipeline in plan.suite.pipelines):
+        limits = ("limit", "test_limit")
+        sentences = [f"Scored on the split {entry.test!r}; nothing was trained here, every pipeline came trained."]
     else:
         sentences = [f"Trained on the split {entry.train!r}, scored on {entry.test!r}."]
+        if plan.saved:
+            sentences.append("Pretrained rows say what they were trained on.")
         if entry.tune is not None:
             sentences.append(f"Settings may be chosen on {entry.tune!r} only.")
     cut = {k: v for k, v in budget.model_dump().items() if k in limits and v}
@@ -365,6 +384,7 @@ def results_table(summary: Summary) -> pd.DataFrame:
             "error": None if row.error is None else f"{row.error.type}: {row.error.message}",
             "n_train": row.n_train,
             "fit_seconds": row.fit_seconds,
+            "pretrained": None if row.pretrained is None else row.pretrained.text,
         }
         if row.quality is not None:
             line |= {"n": row.quality.n, "n_detected": row.quality.n_detected, "tie_group": row.quality.tie_group}

@@ -182,7 +182,10 @@ class View:
     def _crop_key(self) -> dict[str, Any]:
         if self.detector_is_bypassed:
             return {**self._view_key, "size": self.pipeline.input_size}
-        return {**self._detector_key, "selection": self._selection, "size": self.pipeline.input_size}
+        key = {**self._detector_key, "selection": self._selection, "size": self.pipeline.input_size}
+        own = {"scale": self.pipeline.crop_scale, "shift": self.pipeline.crop_shift}
+        # A pipeline that came trained may cut otherwise than its detector does by itself.
+        return key | {name: value for name, value in own.items() if value is not None}
 
     def _starts(self) -> range:
         return range(0, len(self.samples), _CHUNK)

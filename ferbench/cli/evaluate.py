@@ -3,6 +3,8 @@
   ferbench evaluate tiny --dataset fer2013 --split val
   ferbench evaluate models/mini --dataset fer2013 --split test --json
   ferbench evaluate tiny --dataset my-photos/ --split all --contempt drop --items items.csv
+  ferbench evaluate tiny --dataset fer2013 --split val --corruptions
+  ferbench evaluate tiny --dataset fer2013 --split val --corruptions noise,low-light,jpeg
 
 A missed face counts as wrong. With --json, standard output holds one JSON object and nothing else.
 """
@@ -20,6 +22,7 @@ from ferbench.errors import DataError
 
 if TYPE_CHECKING:
     from ferbench.benchmarks.evaluation import Evaluation
+    from ferbench.benchmarks.robustness import Robustness
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
@@ -43,6 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=["error", "drop", "disgust", "neutral"],
         help="what becomes of contempt where the pipeline does not know it (default: error)",
     )
+    parser.add_argument(
+        "--corruptions",
+        nargs="?",
+        const="all",
+        metavar="NAMES",
+        help="accuracy on spoilt face crops, at five severities: all, or names such as noise,jpeg",
+    )
     parser.add_argument("--items", type=Path, metavar="CSV", help="write one row per face")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -53,11 +63,13 @@ def main(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from ferbench.benchmarks.evaluation import evaluate
+    from ferbench.benchmarks.robustness import measure_robustness, parse_corruptions
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import load_pipeline
 
     if args.items is not None and not args.items.parent.is_dir():
         raise DataError(f"no such folder: {args.items.parent}", fix="make it first")
+    names = () if args.corruptions is None else parse_corruptions(args.corruptions)
     pipeline = load_pipeline(args.pipeline, runtime=args.runtime, threads=args.threads, device=args.device)
     if args.detector:
         pipeline = pipeline.with_detector(args.detector)
@@ -68,9 +80,17 @@ def main(args: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("faces", total=len(samples))
         result = evaluate(pipeline, samples, contempt=args.contempt, on_progress=lambda n: progress.advance(task, n))
+        spoilt = None
+        if names:
+            task = progress.add_task("spoilt faces", total=len(samples) * (1 + 5 * len(names)))
+            spoilt = measure_robustness(
+                pipeline, samples, names, contempt=args.contempt, on_progress=lambda n: progress.advance(task, n)
+            )
     if args.items is not None:
         result.items.to_csv(args.items, index=False)
     record = _record(pipeline, samples, result)
+    if spoilt is not None:
+        record["robustness"] = _robustness_record(spoilt)
     print(json.dumps(record, indent=2) if args.json else _text(record))
     return 0
 
@@ -101,6 +121,47 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     return record
 
 
+def _robustness_record(spoilt: Robustness) -> dict[str, Any]:
+    from ferbench.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
+
+    record: dict[str, Any] = {"n": spoilt.n, "seed": spoilt.seed, "severities": list(SEVERITIES)}
+    for name in ("clean", "mean", "relative"):
+        estimate = getattr(spoilt, name)
+        record |= {name: estimate.value, f"{name}_ci": [estimate.low, estimate.high]}
+    record["interval"] = f"95 %, bootstrap over {spoilt.interval_over}"
+    record["corruptions"] = {
+        name: {
+            "parameter": CORRUPTIONS[name].parameter,
+            "values": list(CORRUPTIONS[name].values),
+            "accuracy": list(accuracy),
+            "mean": sum(accuracy) / len(accuracy),
+        }
+        for name, accuracy in spoilt.accuracy.items()
+    }
+    return record
+
+
+def _robustness_lines(record: dict[str, Any]) -> list[str]:
+    def line(title: str, name: str) -> str:
+        low, high = record[f"{name}_ci"]
+        interval = "" if low is None else f"  [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{title:<30} {100 * record[name]:5.1f} %{interval}"
+
+    rows = record["corruptions"].items()
+    return [
+        line("clean accuracy", "clean"),
+        "",
+        f"{'accuracy % at severity':<22}"
+        + "".join(f"{severity:>8}" for severity in record["severities"])
+        + f"{'mean':>8}",
+        *(f"{name:<22}" + "".join(f"{100 * v:8.1f}" for v in (*one["accuracy"], one["mean"])) for name, one in rows),
+        "",
+        line("mean corrupted accuracy", "mean"),
+        line("relative to clean", "relative"),
+        f"intervals: {record['interval']}",
+    ]
+
+
 def _text(record: dict[str, Any]) -> str:
     def line(name: str) -> str:
         low, high = record[f"{name}_ci"]
@@ -113,10 +174,15 @@ def _text(record: dict[str, Any]) -> str:
     if record["n_dropped"]:
         faces += f"; {record['n_dropped']} left out by the label map"
     about = f"{record['dataset']} {record['split']} (revision {record['dataset_revision']}): {faces}"
-    rows = [
+    head = [
         *textwrap.wrap(record["pipeline"], WIDTH, break_on_hyphens=False),
         *textwrap.wrap(about, WIDTH, break_on_hyphens=False),
         "",
+    ]
+    if "robustness" in record:
+        return "\n".join(head + _robustness_lines(record["robustness"]))
+    rows = [
+        *head,
         *(line(name) for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")),
         f"intervals: {record['interval']}",
         "",

@@ -136,6 +136,14 @@ class RowView:
             return None
         return quality.n_detected / quality.n
 
+    @property
+    def timing_error(self) -> str | None:
+        """Why some of the timing is missing, for a row whose scores stand; None where nothing is."""
+        error = self.record.error
+        if self.record.status != "ok" or error is None:
+            return None
+        return f"{error.type}: {error.message}"
+
     def detected(self, metric: str) -> Estimate | None:
         """A metric on the faces that were found."""
         return self.quality.detected.get(metric) if self.quality else None
@@ -212,6 +220,13 @@ class DatasetView:
             if row.quality and label in row.quality.per_class:
                 return row.quality.per_class[label].support
         return None
+
+    def row_notes(self) -> list[tuple[RowView, str]]:
+        """What must stand by single rows: timing that failed, and where pretrained pipelines come from."""
+        failed = "⚠ at least one timing round failed, the latency is of the others or missing"
+        notes = [(row, f"{failed} ({row.timing_error})") for row in self.rows if row.timing_error]
+        came = ((row, row.record.pretrained) for row in self.rows)
+        return notes + [(row, f"pretrained: {one.text}") for row, one in came if one is not None]
 
     def timing_notes(self) -> dict[str, list[str]]:
         """What the clock noted, with the names of the rows that it concerns."""

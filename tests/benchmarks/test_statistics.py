@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferbench.benchmarks.metrics import sufficient
-from ferbench.benchmarks.statistics import bootstrap, holm, mcnemar, paired_test, resample_weights, tie_groups
+from ferbench.benchmarks.statistics import (
+    bootstrap,
+    calibration_interval,
+    holm,
+    mcnemar,
+    paired_test,
+    resample_weights,
+    tie_groups,
+)
 
 
 def of_accuracy(right: np.ndarray, groups: np.ndarray | None = None):
@@ -34,6 +42,30 @@ def test_resampling_subjects_widens_the_interval_where_their_faces_agree() -> No
     # Twenty-five equal faces carry the information of one: the interval is five times as wide.
     ratio = (over_subjects.high - over_subjects.low) / (over_faces.high - over_faces.low)
     assert 4 < ratio < 6
+
+
+@pytest.mark.parametrize(("excess", "n"), [(0.0, 600), (0.03, 600), (0.1, 600)])
+def test_the_interval_of_the_calibration_error_holds_the_true_error(excess: float, n: int) -> None:
+    """A forecaster that is too sure by ``excess`` everywhere: its true error is known."""
+    generator = np.random.default_rng(1)
+    held = 0
+    for seed in range(40):
+        confidence = generator.uniform(0.55, 0.95, n)
+        truth = np.where(generator.uniform(size=n) < confidence - excess, 0, 1)
+        sums = sufficient(truth, np.zeros(n, int), np.stack([confidence, 1 - confidence], axis=1), np.arange(n))
+        ece = bootstrap(sums, seed=seed, n_resamples=200)["detected"]["ece"]
+        assert ece.low is not None
+        assert ece.high is not None
+        held += ece.low <= excess <= ece.high
+    # 38 of 40 where nominal; the percentile interval holds the truth in none of the first two cases.
+    assert held >= 30
+
+
+def test_the_calibration_interval_turns_the_excess_of_resamples_round_and_stops_at_zero() -> None:
+    drawn = np.linspace(0.10, 0.20, 1001)
+    assert calibration_interval(0.12, drawn, np.zeros(9)) == pytest.approx((0.0425, 0.1375))
+    assert calibration_interval(0.12, drawn, np.full(9, 0.2)) == pytest.approx((0.0, 0.1375)), "chance alone gives 0.2"
+    assert calibration_interval(0.04, drawn, np.zeros(9)) == (0.0, 0.0)
 
 
 def test_a_single_subject_gives_no_interval() -> None:

@@ -55,7 +55,7 @@ def test_a_suite_is_read_with_its_components_in_canonical_form() -> None:
         ("limit: 100", "limit: 0", 11, "greater than 0"),
         ("schema: 1", "schema: 2", 1, "wrong value"),
         ("classifier: linear-svm", "classifier: {use: linear-svm, grid: {C: [1]}}", 9, "'grid:' is not available yet"),
-        ("profiles:", "corruptions: {}\nprofiles:", 10, "corruptions is not available yet"),
+        ("profiles:", "corruptions: {}\nprofiles:", 10, "ferbench evaluate --corruptions"),
         ("tune: val", "tune: test", 4, "chosen on the test split"),
         ("train: train", "train: test", 4, "overlap"),
         ("train: train", "train: all", 4, "overlap"),
@@ -65,6 +65,8 @@ def test_a_suite_is_read_with_its_components_in_canonical_form() -> None:
         ("profiles:", "scenarios: [singel]\nprofiles:", 10, "singel"),
         ("profiles:", "devices: ['cpu(threads=0)']\nprofiles:", 10, "from 1 up"),
         ("schema: 1", "schema: [1", 2, "not valid YAML"),
+        ("    classifier: linear-svm", "    saved: tiny", 6, "as it was trained; remove detector, features"),
+        ("    features: lbp(grid=7)", "    saved: tiny", 6, "either 'classifier', 'preset' or 'saved'"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(old: str, new: str, line: int, says: str) -> None:
@@ -107,12 +109,19 @@ def test_a_damaged_suite_is_read_or_refused_but_never_a_crash(start: int, length
     assert "\n" not in message
 
 
+def test_a_profile_may_skip_a_saved_pipeline_and_change_nothing_else() -> None:
+    text = "schema: 1\nname: x\ndatasets: [{name: fer2013}]\nprofiles: {quick: {}}\npipelines:\n"
+    entry = "- {id: a, saved: tiny, profiles: {quick: {skip: true}}}"
+    assert parse_suite(text + entry).pipelines[0].saved == "tiny"
+    assert "may only skip it" in refusal(text + entry.replace("skip: true", "limit: 3"))
+
+
 def test_unknown_profile_suggests() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'quick'"):
         parse_suite(GOOD).profile("quik")
 
 
-@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus"])
+@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus", "shipped"])
 def test_bundled_suites_are_valid_and_found_by_name(name: str) -> None:
     path = find_suite(name)
     assert path == bundled_suites()[name]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks.records import Summary
+from ferbench.benchmarks.records import CellError, Pretrained, Summary
 from ferbench.errors import ParameterError, RunError, UnknownNameError
 from ferbench.reports import build_report
 from ferbench.reports.context import build_context
@@ -208,6 +208,32 @@ def test_failed_and_skipped_rows_appear_with_their_reason(html: str, markdown: s
     for status in ("failed", "skipped"):
         assert f"{status} : the model file face_detection_yunet.onnx is not there" in page
         assert f"**{status}**: the model file face\\_detection\\_yunet.onnx is not there" in markdown
+
+
+def test_a_scored_row_whose_timing_failed_says_so_beside_its_name(make_summary: Callable[..., Summary]) -> None:
+    summary = make_summary()
+    failed = CellError(type="WorkerError", message="the worker ran out of time")
+    rows = [row.model_copy(update={"error": failed}) if row.row == "pca-svm" else row for row in summary.rows]
+    context = build_context(make_summary(rows=rows))
+    page, text = render_html(context), render_markdown(context)
+    marked = re.search(r"<tr[^>]*>(?:(?!</tr>).)*pca-svm(?:(?!</tr>).)*timing incomplete", page, re.DOTALL)
+    assert marked
+    assert "WorkerError: the worker ran out of time" in page
+    assert any("`pca-svm`" in line and "⚠ timing incomplete" in line for line in text.splitlines())
+    assert "WorkerError: the worker ran out of time" in text
+    assert "timing incomplete" not in render_html(build_context(summary))
+
+
+def test_a_pretrained_row_says_what_it_learnt_from(make_summary: Callable[..., Summary]) -> None:
+    summary = make_summary()
+    source = Pretrained(name="tiny", content="0" * 16, runtime="litert", dataset="ckplus", split="all", n=981)
+    change = {"pretrained": source, "fit_seconds": None}
+    rows = [row.model_copy(update=change) if row.row == "pca-svm" else row for row in summary.rows]
+    context = build_context(make_summary(rows=rows))
+    for page in (render_html(context), render_markdown(context)):
+        assert "pretrained: tiny, trained on ckplus all" in page
+    unknown = Pretrained(name="x", content="0", runtime="keras")
+    assert "faces that its record does not name" in unknown.text
 
 
 def test_synthetic_faces_bypassed_detectors_and_the_law_are_spelled_out(html: str, markdown: str) -> None:

@@ -1,0 +1,196 @@
+"""Saved pipelines as rows of a suite: what their records say, and on which faces they must not be scored.
+
+Only ``pipeline.json`` is read here, so that planning stays light; whoever loads the pipeline checks its files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ferbench.benchmarks.facts import DatasetFacts
+from ferbench.benchmarks.records import Pretrained, digest
+from ferbench.errors import FerbenchError, InvalidSuiteError, ModelFileError
+from ferbench.pipelines import shipped
+from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
+from ferbench.registry import parse_spec
+
+__all__ = ["SavedPipeline", "check_saved", "read_saved"]
+
+_RECORD = "pipeline.json"
+
+
+class _LabelNames(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    labels: list[str]
+
+
+class _SavedRecord(BaseModel):
+    """The part of ``pipeline.json`` that a plan needs; the rest is the loader's."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    pipeline: str
+    label_space: _LabelNames
+    classes: list[str]
+    input_size: int
+    crop_scale: float | None = None
+    crop_shift: float | None = None
+    trained_on: dict[str, Any]
+    files: dict[str, Any] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class SavedPipeline:
+    """A saved pipeline as a plan sees it.
+
+    Attributes
+    ----------
+    name : str
+        As the suite names it.
+    folder : Path
+        Where it is.
+    parts : PipelineParts
+        Its component specs, with the runtime that it was saved for.
+    labels : tuple of str
+        Expressions that it tells apart.
+    trained_on : dict
+        What its record says of the faces it learnt from.
+    files : tuple of str
+        Its files, all directly in the folder.
+    content : str
+        16 hex digits: digest of the recorded sha256 of each file, and of what else decides its predictions. Where the
+        folder lies does not matter.
+    """
+
+    name: str
+    folder: Path
+    parts: PipelineParts
+    labels: tuple[str, ...]
+    trained_on: dict[str, Any]
+    files: tuple[str, ...]
+    content: str
+
+    def record(self) -> Pretrained:
+        """What a report says of it."""
+        known = self.trained_on
+        tuned = known.get("calibrated_on")
+        return Pretrained(
+            name=self.name,
+            content=self.content,
+            runtime=str(self.parts.runtime),
+            dataset=_text(known.get("dataset")),
+            split=_text(known.get("split")),
+            revision=_text(known.get("revision")),
+            n=known["n"] if isinstance(known.get("n"), int) else None,
+            calibrated_on=f"{tuned.get('dataset')} {tuned.get('split')}" if isinstance(tuned, dict) else None,
+        )
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the record and the files that it names, and nothing else of the folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in (*self.files, _RECORD):
+                shutil.copyfile(self.folder / name, folder / name)
+        except OSError as error:
+            raise ModelFileError(f"cannot copy {error.filename}", got=error.strerror, fix="save it again") from error
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def read_saved(name: str, base: Path) -> SavedPipeline:
+    """The record of a shipped pipeline, or of a saved folder.
+
+    Parameters
+    ----------
+    name : str
+        Name of a shipped pipeline, or a path; a folder that is called like a shipped pipeline is written ``./tiny``.
+    base : Path
+        Folder that relative paths start from: the suite file's.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such pipeline, or its record is damaged.
+    """
+    known = shipped()
+    folder = known.get(name, base / Path(name).expanduser())
+    path = folder / _RECORD
+    if not path.is_file():
+        raise ModelFileError(
+            f"no saved pipeline {name!r}", got=f"no {path}", expected=f"such a folder, or one of {', '.join(known)}"
+        )
+    try:
+        record = _SavedRecord.model_validate(json.loads(path.read_bytes()))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ModelFileError(f"{path} is damaged", got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:
+        raise ModelFileError(f"{path} is damaged", got=str(error), fix="save the pipeline again") from error
+    if outside := [file for file in record.files if Path(file).name != file]:
+        raise ModelFileError(f"{path} names a file outside its folder", got=outside[0])
+    # Where it learnt, its figures and the version that wrote it decide no prediction.
+    decisive = record.model_dump(mode="json", exclude={"trained_on"})
+    return SavedPipeline(
+        name=name,
+        folder=folder,
+        parts=parse_pipeline_id(record.pipeline),
+        labels=tuple(record.label_space.labels),
+        trained_on=record.trained_on,
+        files=tuple(record.files),
+        content=digest(decisive),
+    )
+
+
+def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: str) -> None:
+    """Refuse to score a saved pipeline where its figures would mean nothing.
+
+    Parameters
+    ----------
+    saved : SavedPipeline
+    facts : DatasetFacts
+        The data set that would be scored.
+    scored : str
+        The split that would be scored; ``all`` under folds.
+    place : str
+        File and line of the suite, for the message.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If the pipeline learnt from the very faces that would be scored, or does not know an expression among them.
+    """
+    dataset, split = _text(saved.trained_on.get("dataset")), saved.trained_on.get("split")
+    # The same content under other parameters, such as another container's path, is the same faces.
+    is_same = dataset is not None and _base(dataset) == _base(facts.spec)
+    if is_same and saved.trained_on.get("revision") == facts.revision and (split == scored or "all" in (split, scored)):
+        raise InvalidSuiteError(
+            f"{place}: {saved.name} would be scored on faces that it was trained on",
+            got=f"trained on {dataset} {split}, scored on {facts.spec} {scored}, both of revision {facts.revision}",
+            expected="a split that it has not seen",
+            fix="score another split, or remove the pipeline",
+        )
+    if unknown := [label for label in facts.labels if label not in saved.labels]:
+        raise InvalidSuiteError(
+            f"{place}: {saved.name} is a model from another label space than {facts.spec}",
+            got=f"no {', '.join(unknown)} among {', '.join(saved.labels)}",
+            expected="a model that knows every label of the data set",
+            fix="score it with 'ferbench evaluate --contempt', or on another data set"
+            if unknown == ["contempt"]
+            else "score it on another data set",
+        )
+
+
+def _base(spec: str) -> str:
+    try:
+        return parse_spec(spec).name
+    except FerbenchError:
+        return spec

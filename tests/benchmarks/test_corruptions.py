@@ -1,0 +1,156 @@
+"""Corruptions: known answers, reproducible, worse with each severity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferbench.benchmarks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from ferbench.benchmarks.robustness import measure_robustness, parse_corruptions
+from ferbench.datasets import load_dataset
+from ferbench.errors import DataError, ParameterError, ShapeError, UnknownNameError
+from ferbench.pipelines import make_pipeline
+
+DATA = "synthetic(kind=crops, n_train=84, n_val=0, n_test=42)"
+every = pytest.mark.parametrize("name", CORRUPTIONS)
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    return np.asarray(load_dataset(DATA, "test").images)
+
+
+@every
+@pytest.mark.parametrize("shape", [(3, 48, 48), (2, 64, 40), (1, 112, 112), (0, 48, 48), (2, 8, 8)])
+def test_shape_and_type_stay_and_the_crops_are_left_alone(name: str, shape: tuple[int, int, int]) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    before = crops.copy()
+    for severity in SEVERITIES:
+        spoilt = corrupt(crops, name, severity)
+        assert spoilt.shape == shape
+        assert spoilt.dtype == np.uint8
+    np.testing.assert_array_equal(crops, before)
+
+
+@every
+def test_each_severity_is_farther_from_the_face_than_the_one_before(name: str, faces: np.ndarray) -> None:
+    distance = [float(np.abs(corrupt(faces, name, s).astype(int) - faces).mean()) for s in SEVERITIES]
+    assert distance[0] > 0.5
+    assert distance == sorted(distance)
+    assert len(set(distance)) == 5
+
+
+@every
+def test_faces_come_out_the_same_however_they_are_split(name: str, faces: np.ndarray) -> None:
+    whole = corrupt(faces[:10], name, 3, seed=7)
+    parts = [corrupt(faces[a:b], name, 3, seed=7, first=a) for a, b in ((0, 1), (1, 7), (7, 10))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(corrupt(faces[:10], name, 3, seed=7), whole)
+
+
+@pytest.mark.parametrize("name", ["noise", "motion-blur", "low-light", "occlusion", "rotation", "misplaced-box"])
+def test_the_seed_and_the_index_decide_what_is_random(name: str, faces: np.ndarray) -> None:
+    same = np.repeat(faces[:1], 12, axis=0)
+    drawn = corrupt(same, name, 4, seed=1)
+    assert len(np.unique(drawn.reshape(12, -1), axis=0)) > 1
+    assert not np.array_equal(drawn, corrupt(same, name, 4, seed=2))
+
+
+def test_known_answers() -> None:
+    gray = np.full((1, 48, 48), 100, np.uint8)
+    half = np.zeros((1, 48, 48), np.uint8)
+    half[:, :, 24:] = 200
+    assert (corrupt(gray, "over-exposure", 3) == 200).all()
+    assert (corrupt(gray, "over-exposure", 5) == 255).all()
+    # About the mean of 100, half of the contrast is left.
+    assert np.unique(corrupt(half, "contrast", 2)).tolist() == [50, 150]
+    # What is uniform has nothing to blur, to turn or to lose in size.
+    for name in ("motion-blur", "defocus-blur", "rotation", "down-scaling", "misplaced-box", "contrast"):
+        assert (corrupt(gray, name, 5) == 100).all(), name
+    many = np.repeat(gray, 50, axis=0)
+    noisy = corrupt(many, "noise", 3).astype(float)
+    assert noisy.std() == pytest.approx(0.10 * 255, rel=0.03)
+    dark = corrupt(many, "low-light", 5).astype(float)
+    assert dark.mean() == pytest.approx(10, rel=0.03)
+    # Poisson: 100/255 of 400 photons, a tenth of them; variance in gray levels.
+    assert dark.var() == pytest.approx(100 / 255 * 40 * (255 / 400) ** 2, rel=0.1)
+
+
+def test_an_occlusion_covers_eyes_or_mouth_by_its_share() -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (60, 100, 100), dtype=np.uint8)
+    spoilt = corrupt(faces, "occlusion", 3)
+    middles = set()
+    for before, after in zip(faces, spoilt, strict=True):
+        rows, columns = np.nonzero(before != after)
+        assert np.ptp(rows) + 1 == pytest.approx(22, abs=1)
+        assert np.ptp(columns) + 1 == pytest.approx(80, abs=1)
+        middles.add(round(float(rows.min() + rows.max() + 1) / 2))
+    assert middles == {38, 76}
+
+
+def test_a_face_of_twice_the_size_is_spoilt_alike(faces: np.ndarray) -> None:
+    """Lengths are shares of the side: enlarging first or afterwards is the same but for sampling.
+
+    Not so down-scaling, which takes its share of the pixels that there are.
+    """
+    large = faces.repeat(2, axis=1).repeat(2, axis=2)
+    for name in ("defocus-blur", "occlusion", "rotation", "misplaced-box", "motion-blur"):
+        spoilt = corrupt(large, name, 3)
+        reduced = spoilt.reshape(len(faces), 48, 2, 48, 2).mean(axis=(2, 4))
+        difference = np.abs(reduced - corrupt(faces, name, 3)).mean()
+        assert difference < 0.35 * np.abs(corrupt(faces, name, 3).astype(float) - faces).mean(), name
+
+
+def test_what_cannot_be_asked_is_said() -> None:
+    crops = np.zeros((1, 48, 48), np.uint8)
+    with pytest.raises(ParameterError, match="1 to 5"):
+        corrupt(crops, "noise", 0)
+    with pytest.raises(UnknownNameError, match="did you mean 'noise'"):
+        corrupt(crops, "noice", 1)
+    with pytest.raises(ShapeError):
+        corrupt(crops[0], "noise", 1)
+    with pytest.raises(ParameterError, match="no corruption"):
+        parse_corruptions(",")
+    assert parse_corruptions("jpeg, noise") == ("noise", "jpeg")
+    assert parse_corruptions("all") == tuple(CORRUPTIONS)
+
+
+def test_the_documentation_has_every_parameter() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    for kind in CORRUPTIONS.values():
+        values = " | ".join(f"{value:g}" for value in kind.values)
+        assert f"| `{kind.name}`: {kind.title} | {kind.parameter} | {values} |" in page
+
+
+def test_robustness_is_accuracy_on_spoilt_faces() -> None:
+    train, test = load_dataset(DATA, "train"), load_dataset(DATA, "test")
+    pipeline = make_pipeline("whole-image", "hog", "linear-svm").fit(train)
+    done: list[int] = []
+    found = measure_robustness(pipeline, test, ("noise", "contrast"), seed=4, on_progress=done.append)
+    assert sum(done) == 42 * 11
+    by_hand = []
+    for name in ("noise", "contrast"):
+        for severity in SEVERITIES:
+            p = pipeline.classify(corrupt(np.asarray(test.images), name, severity, seed=4))
+            by_hand.append(float((np.asarray(pipeline.labels)[p.argmax(axis=1)] == test.labels).mean()))
+    assert [*found.accuracy["noise"], *found.accuracy["contrast"]] == pytest.approx(by_hand)
+    assert found.mean.value == pytest.approx(np.mean(by_hand))
+    assert found.relative.value == pytest.approx(found.mean.value / found.clean.value)
+    assert found.mean.low is not None
+    assert found.mean.high is not None
+    assert found.mean.low < found.mean.value < found.mean.high
+    assert found.interval_over == "subjects"
+
+
+def test_a_pipeline_that_ignores_the_face_loses_nothing() -> None:
+    pipeline = make_pipeline("majority").fit(load_dataset(DATA, "train"))
+    found = measure_robustness(pipeline, load_dataset(DATA, "test"), ("jpeg",))
+    assert (found.relative.value, found.relative.low, found.relative.high) == (1.0, 1.0, 1.0)
+
+
+def test_photographs_are_refused() -> None:
+    pipeline = make_pipeline("majority").fit(load_dataset(DATA, "train"))
+    with pytest.raises(DataError, match="face crops"):
+        measure_robustness(pipeline, load_dataset("synthetic(n_train=0, n_val=0, n_test=7)", "test"))
