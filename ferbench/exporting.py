@@ -55,7 +55,7 @@ class Limits:
 
 # Measured on FER2013's 3,579 validation faces with mini-xception and a se-resnet of 389 k parameters, largest
 # difference and share of changed labels: float32 1e-6 and none, float16 0.003 and 0.1 %, dynamic 0.09 and 2.1 %, int8
-# 0.16 and 2.9 %. The limits leave as much again.
+# 0.16 and 2.8 %. The limits leave as much again.
 LIMITS = {
     "none": Limits(1e-4, 0.001, 0.001),
     "float16": Limits(0.01, 0.005, 0.002),
