@@ -193,11 +193,20 @@ def measure_latency(
         "n_frames": len(times) * scenario.batch,
         "p50_ms": float(np.median(_per_frame_ms(times, "total"))),
         "throughput_fps": _throughput(times),
-        "artefact_bytes": sum(f.stat().st_size for f in artefact.rglob("*") if f.is_file()),
+        "artefact_bytes": _artefact_bytes(artefact, cell.pipeline.runtime),
         "warmup": int(options["warmup"]),
         "guard": state.to_dict(),
     }
     return metrics, times
+
+
+def _artefact_bytes(folder: Path, runtime: str) -> int:
+    """Size of the file that the runtime runs; of the whole folder where it has no file of its own there."""
+    from ferbench.pipelines.artefacts import model_file
+
+    name = model_file(parse_spec(runtime))
+    files = [folder / name] if name and (folder / name).is_file() else [f for f in folder.rglob("*") if f.is_file()]
+    return sum(file.stat().st_size for file in files)
 
 
 def stage_times(ms: npt.NDArray[np.float64]) -> StageTimes:

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", metavar="NAME", help="another detector than the saved one")
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the saved one")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "gpu"], help="default: cpu")
+    parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "gpu"], help="default: cpu")
     parser.add_argument(
         "--contempt",
         default="error",

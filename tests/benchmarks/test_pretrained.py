@@ -199,7 +199,7 @@ def test_what_only_the_model_knows_counts_as_a_wrong_answer(suite: Path) -> None
     ("text", "says"),
     [
         ("saved: nowhere", "no saved pipeline 'nowhere'"),
-        ("saved: tinny", "or one of tiny"),
+        ("saved: tinny", "or one of accurate, tiny"),
         ("saved: models", "no saved pipeline 'models'"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_shipped_name_means_the_shipped_pipeline(tmp_path: Path) -> None:
 
 def test_a_shipped_network_is_scored_timed_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "shipped.yaml"
-    ready = "  - {id: tiny, saved: tiny, runtimes: [litert]}\n"
+    ready = "  - {id: tiny, saved: tiny}\n"
     path.write_text(SUITE.split("  - {id: texture", maxsplit=1)[0] + ready + LATENCY)
     outcome = run(path)
     (row,) = outcome.summary.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from ferbench.cli import main
 from ferbench.exporting import compare
+from ferbench.pipelines import shipped
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=70, n_test=7)"
 SMALL = "se-resnet(width=4, blocks=(1, 1), epochs=2, batch_size=16, learning_rate=0.01)"
@@ -110,8 +112,12 @@ def test_only_networks_with_their_keras_file_are_exported(
     out = str(tmp_path / "out")
     assert main(["export", str(classical), "--to", "onnx", "--out", out]) == 2
     assert "only networks can be exported: got whole-image/hog/linear-svm@sklearn" in capsys.readouterr().err
-    assert main(["export", "tiny", "--to", "onnx", "--out", out]) == 2
-    assert "has no model.keras, of which an export is made: got model.tflite" in capsys.readouterr().err
+    network = Path(shutil.copytree(shipped()["tiny"], tmp_path / "tiny"))
+    record = json.loads((network / "pipeline.json").read_text())
+    del record["files"]["model.keras"]
+    (network / "pipeline.json").write_text(json.dumps(record))
+    assert main(["export", str(network), "--to", "onnx", "--out", out]) == 2
+    assert "has no model.keras, of which an export is made: got model.dynamic.tflite" in capsys.readouterr().err
 
 
 def test_the_comparison_counts_what_changed() -> None:

@@ -18,8 +18,18 @@ from ferbench.registry import parse_spec
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the shipped pipeline: a ``model.tflite`` and no ``model.keras``."""
-    return Path(shutil.copytree(shipped()["tiny"], tmp_path / "tiny"))
+    """A folder made of the shipped pipeline's: a ``model.tflite`` and no ``model.keras``."""
+    folder = Path(shutil.copytree(shipped()["tiny"], tmp_path / "tiny"))
+    (folder / "model.keras").unlink()
+    (folder / "model.dynamic.tflite").rename(folder / "model.tflite")
+    record = json.loads((folder / "pipeline.json").read_text())
+    change(
+        folder,
+        pipeline=record["pipeline"].replace("@litert(quantize=dynamic)", "@litert"),
+        files={"model.tflite": record["files"]["model.dynamic.tflite"]},
+        agreement={},
+    )
+    return folder
 
 
 def change(folder: Path, **fields: object) -> None:

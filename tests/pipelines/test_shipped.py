@@ -1,0 +1,69 @@
+"""The pipelines that come along: their size, their record, and what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferbench.datasets import load_dataset
+from ferbench.pipelines import load_pipeline, shipped
+
+MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
+"""Most that the file which runs may take."""
+
+FLOORS = {"tiny": 0.66, "accurate": 0.68}
+"""Least accuracy on FER2013's PublicTest."""
+
+each = pytest.mark.parametrize("name", MEGABYTES)
+
+
+def test_these_come_along() -> None:
+    assert set(shipped()) == set(MEGABYTES)
+
+
+@each
+def test_the_file_that_runs_is_small_and_its_agreement_is_on_record(name: str) -> None:
+    folder = shipped()[name]
+    assert (folder / "model.dynamic.tflite").stat().st_size <= MEGABYTES[name] * 1e6
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 10e6
+    record = json.loads((folder / "pipeline.json").read_text())
+    assert record["pipeline"].endswith("@litert(quantize=dynamic)")
+    (agreement,) = record["agreement"].values()
+    assert agreement["n"] == 3579
+    assert agreement["flips"] / agreement["n"] < 0.03
+    assert abs(agreement["accuracy_difference"]) < 0.005
+    assert record["trained_on"]["split"] == "train"
+    assert record["trained_on"]["calibrated_on"]["split"] == "val"
+
+
+@each
+def test_its_card_says_what_it_must_not_be_used_for(name: str) -> None:
+    card = (shipped()[name] / "CARD.md").read_text(encoding="utf-8")
+    for words in ("An expression is not an emotion", "must not be", "rights in the data", "temperature", "low-light"):
+        assert words in card
+
+
+@pytest.mark.deep
+@each
+def test_the_network_beside_it_says_the_same(name: str) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    crops = np.asarray(load_dataset("synthetic(kind=crops, n_train=7, n_val=7, n_test=70)", split="test").images)
+    runs = load_pipeline(name)
+    network = runs.with_runtime("keras")
+    agreement = runs.agreement(crops, network)
+    assert agreement["max_abs_difference"] < 0.15
+    assert agreement["flips"] <= 3
+
+
+@pytest.mark.realdata
+@pytest.mark.usefixtures("real_data")
+@each
+def test_it_is_as_good_and_as_calibrated_as_its_card_says(name: str, tmp_path: Path) -> None:
+    from ferbench.benchmarks.evaluation import evaluate
+
+    quality = evaluate(load_pipeline(name), load_dataset("fer2013", split="val")).quality
+    assert quality.end_to_end["accuracy"].value >= FLOORS[name]
+    assert quality.detected["ece"].value <= 0.03
