@@ -200,11 +200,11 @@ def measure_latency(
     return metrics, times
 
 
-def _artefact_bytes(folder: Path, runtime: str) -> int:
+def _artefact_bytes(folder: Path, runtime: str | None) -> int:
     """Size of the file that the runtime runs; of the whole folder where it has no file of its own there."""
     from ferbench.pipelines.artefacts import model_file
 
-    name = model_file(parse_spec(runtime))
+    name = model_file(parse_spec(runtime)) if runtime else None
     files = [folder / name] if name and (folder / name).is_file() else [f for f in folder.rglob("*") if f.is_file()]
     return sum(file.stat().st_size for file in files)
 
