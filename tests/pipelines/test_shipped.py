@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,10 +57,19 @@ def test_the_network_beside_it_says_the_same(name: str) -> None:
     assert agreement["flips"] <= 3
 
 
+@pytest.mark.deep
+@pytest.mark.parametrize("runtime", ["onnx", "opencv"])
+def test_its_network_is_converted_for_other_runtimes_as_it_is_loaded(runtime: str) -> None:
+    pytest.importorskip("tf2onnx", reason="needs the onnx extra: pip install 'ferbench[onnx]'")
+    crops = np.asarray(load_dataset("synthetic(kind=crops, n_train=7, n_val=7, n_test=35)", split="test").images)
+    agreement = load_pipeline("tiny", runtime=runtime).agreement(crops, load_pipeline("tiny", runtime="keras"))
+    assert agreement["max_abs_difference"] < 1e-4
+
+
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real_data")
 @each
-def test_it_is_as_good_and_as_calibrated_as_its_card_says(name: str, tmp_path: Path) -> None:
+def test_it_is_as_good_and_as_calibrated_as_its_card_says(name: str) -> None:
     from ferbench.benchmarks.evaluation import evaluate
 
     quality = evaluate(load_pipeline(name), load_dataset("fer2013", split="val")).quality

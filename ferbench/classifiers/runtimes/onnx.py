@@ -52,7 +52,9 @@ def export_onnx(classifier: Any, quantize: str = "none", calibration: npt.NDArra
             raise MissingDependencyError(package, "onnx", "conversion to ONNX")
     with tempfile.TemporaryDirectory() as folder, conversion_output_held_back():
         path = Path(folder) / "model.onnx"
-        classifier.model_.export(path, format="onnx", verbose=False, opset_version=OPSET)
+        model = classifier.model_
+        model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports to ONNX only what was called before
+        model.export(path, format="onnx", verbose=False, opset_version=OPSET)
         if quantize == "float16":
             _halve(path)
         elif quantize == "dynamic":
