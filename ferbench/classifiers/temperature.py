@@ -1,5 +1,5 @@
-"""One number that makes probabilities honest (Guo, Pleiss, Sun and Weinberger 2017, *On calibration of modern neural
-networks*): scores are divided by it before the softmax, so that which label is the most probable does not change."""
+"""One number that makes probabilities honest: scores are divided by it before the softmax, so that which label is the
+most probable does not change (Guo, Pleiss, Sun and Weinberger 2017, *On calibration of modern neural networks*)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["best_temperature"]
+__all__ = ["best_temperature", "consistent_temperature"]
 
 
 def best_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.intp]) -> float:
@@ -31,3 +31,32 @@ def best_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDArray[n
 
     best = minimize_scalar(log_loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
     return float(np.exp(best.x))
+
+
+def consistent_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.intp]) -> float:
+    """The temperature at which the mean probability of what is predicted is the accuracy, between 0.01 and 100.
+
+    Clarté, Loureiro, Krzakala and Zdeborová 2023, *Expectation consistency for calibration of neural networks*. Where
+    labels are noisy, the temperature of least log loss leaves a network too sure of its answers.
+
+    Parameters
+    ----------
+    scores : (N, C) float
+        Decision scores or log probabilities of held-out rows.
+    truth : (N,) int
+        Columns of the true classes.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import softmax
+
+    accuracy = float((scores.argmax(axis=1) == truth).mean())
+
+    def excess(log_temperature: float) -> float:
+        p = softmax(scores.astype(np.float64) / np.exp(log_temperature), axis=1)
+        return float(p.max(axis=1).mean()) - accuracy
+
+    coldest, hottest = np.log(0.01), np.log(100)
+    if excess(coldest) <= 0 or excess(hottest) >= 0:
+        # All right, or no better than chance: no temperature makes the two equal, and one end is nearest.
+        return 0.01 if excess(coldest) <= 0 else 100.0
+    return float(np.exp(brentq(excess, coldest, hottest)))

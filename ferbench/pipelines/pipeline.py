@@ -244,7 +244,7 @@ class Pipeline:
         return np.concatenate(crops), np.concatenate(index)
 
     def calibrate(self, samples: Samples) -> float:
-        """Make a network's probabilities honest on held-out face crops, by one temperature; see Guo et al. 2017.
+        """Make a network's probabilities honest on held-out face crops, by one temperature.
 
         No prediction changes its label. ``trained_on["calibrated_on"]`` keeps what was used.
 

@@ -16,6 +16,9 @@ MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
 FLOORS = {"tiny": 0.66, "accurate": 0.68}
 """Least accuracy on FER2013's PublicTest."""
 
+CALIBRATION = {"tiny": 0.035, "accurate": 0.025}
+"""Largest expected calibration error there."""
+
 each = pytest.mark.parametrize("name", MEGABYTES)
 
 
@@ -74,4 +77,4 @@ def test_it_is_as_good_and_as_calibrated_as_its_card_says(name: str) -> None:
 
     quality = evaluate(load_pipeline(name), load_dataset("fer2013", split="val")).quality
     assert quality.end_to_end["accuracy"].value >= FLOORS[name]
-    assert quality.detected["ece"].value <= 0.03
+    assert quality.detected["ece"].value <= CALIBRATION[name]

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from ferbench.classifiers.keras.compact import halve_file, round_weights
 from ferbench.classifiers.keras.networks import NETWORKS
 from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
-from ferbench.classifiers.temperature import best_temperature
+from ferbench.classifiers.temperature import consistent_temperature
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
 
 __all__ = ["KerasClassifier", "mini_xception", "se_resnet"]
@@ -158,7 +158,10 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return names
 
     def calibrate(self, X: npt.NDArray[np.uint8], y: npt.NDArray[np.str_]) -> float:
-        """Scale the probabilities by one temperature of least log loss on held-out faces, within the last layer.
+        """Scale the probabilities, in the last layer, so that on held-out faces they mean what they say.
+
+        On average, what is predicted then has the probability with which it is right
+        (:func:`~ferbench.classifiers.temperature.consistent_temperature`).
 
         The scale becomes part of the weights: every export carries it and nothing costs more. The most probable label
         of no face changes.
@@ -178,7 +181,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth = self._one_hot(y).argmax(axis=1)
         if unknown := sorted(set(np.unique(y)) - set(self.classes_)):
             raise ParameterError("faces for calibration have labels that were not learnt", got=", ".join(unknown))
-        temperature = best_temperature(np.log(np.maximum(self.predict_proba(X), 1e-12)), truth)
+        temperature = consistent_temperature(np.log(np.maximum(self.predict_proba(X), 1e-12)), truth)
         last = [layer for layer in self.model_.layers if hasattr(layer, "kernel")][-1]
         for weight in (last.kernel, last.bias):
             weight.assign(weight / temperature)
