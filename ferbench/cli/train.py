@@ -81,13 +81,15 @@ def main(args: argparse.Namespace) -> int:
         raise ParameterError("--soft-labels, --teacher, --calibrate and --half are for networks", got=pipeline.id)
     if args.calibrate and not args.val_split:
         raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
-    if args.distil is not None and not args.teachers:
+    if args.distil and not args.teachers and "teachers" not in _preset_training(args):
         raise ParameterError("--distil needs --teacher", got=args.distil)
     dataset = load_dataset(args.dataset)
     samples = _limited(dataset.split(args.split), args.limit, args.seed)
     validation = dataset.split(args.val_split) if args.val_split else None
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
+    if args.calibrate and validation is not None:
+        _check_calibration(samples, validation)
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
@@ -106,6 +108,14 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_calibration(samples: Samples, validation: Samples) -> None:
+    """Say before the training what calibration would say after it."""
+    if validation.kind != "crops":
+        raise ParameterError("calibration needs face crops", got=f"{validation.dataset}, {validation.kind}")
+    if unknown := sorted(set(validation.labels.tolist()) - set(samples.labels.tolist())):
+        raise ParameterError("faces for calibration have labels that are not learnt", got=", ".join(unknown))
+
+
 def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
     from ferbench.benchmarks.views import limit_samples
 
@@ -117,6 +127,8 @@ def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
 def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
     from ferbench.benchmarks.evaluation import evaluate
 
+    if pipeline.family == "deep":  # what was trained, on whichever backend
+        pipeline = pipeline.with_runtime("keras")
     quality = evaluate(pipeline, validation).quality
     return {"dataset": validation.dataset, "split": validation.split, **quality.model_dump(mode="json")}
 
@@ -153,18 +165,24 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
-    """What the targets are made of: the command line's word, else that of a preset made for this data set."""
+def _preset_training(args: argparse.Namespace) -> dict[str, Any]:
     from ferbench.pipelines import presets
 
     preset = presets().get(args.pipeline)
-    own = dict(preset.training) if preset else {}
+    return dict(preset.training) if preset else {}
+
+
+def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
+    """What the targets are made of: the command line's word, else that of a preset made for this data set."""
+    own = _preset_training(args)
     if own and own.pop("dataset") != dataset:
         print(f"the targets of {args.pipeline} are for another data set; learning from labels alone", file=sys.stderr)
         own = {}
     settings = own | _given(args)
     if settings.get("teachers"):
         settings.setdefault("distil", 0.5)
+    if not settings.get("distil"):
+        settings.pop("teachers", None)
     return {name: value for name, value in settings.items() if value}
 
 

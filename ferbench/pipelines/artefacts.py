@@ -63,8 +63,10 @@ def check_fit_runtime(runtime: Spec) -> None:
     Raises
     ------
     ParameterError
-        Full int8, whose calibration comes after the training.
+        Full int8, whose calibration comes after the training, and OpenCV, which runs what is exported to ONNX.
     """
+    if runtime.name == "opencv":
+        raise ParameterError("a network cannot be trained for opencv", fix="train it for onnx, and run it on opencv")
     if runtime.params.get("quantize") == "int8":
         raise ParameterError(
             f"a network cannot be trained for {runtime}: its calibration comes afterwards",

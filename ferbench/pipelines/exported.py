@@ -67,13 +67,13 @@ def add_model(folder: Path, source: Path, runtime: Spec, content: bytes, agreeme
     if name is None:
         raise UnknownNameError("runtime to export to", runtime.name, EXPORTS)
     origin = read_record(source)
-    if (folder / "pipeline.json").exists():
-        record = read_record(folder)
-    else:  # the source's metrics are those of another model than this
-        record = origin | {"files": {}, "agreement": {}, "metrics": {}}
+    record = read_record(folder) if (folder / "pipeline.json").exists() else origin | {"files": {}, "agreement": {}}
     parts = parse_pipeline_id(origin["pipeline"])
+    id_ = complete(parts.detector, parts.features, parts.classifier, runtime).id
+    if id_ != record["pipeline"]:  # its metrics are those of another model than this
+        record = record | {"metrics": {}}
     record |= {
-        "pipeline": complete(parts.detector, parts.features, parts.classifier, runtime).id,
+        "pipeline": id_,
         "made_of": _network(origin),
         "files": record["files"] | {name: hashlib.sha256(content).hexdigest()},
         "agreement": record.get("agreement", {}) | {str(runtime): agreement},

@@ -83,10 +83,9 @@ def distilled_targets(targets: Targets, samples: Samples, teachers: Sequence[Pip
     classes = np.unique(samples.labels).tolist()
     said = np.zeros_like(targets)
     for teacher in teachers:
-        if sorted(teacher.labels) != classes:
-            raise ParameterError(
-                f"the teacher {teacher.id} has other labels", got=", ".join(teacher.labels), expected=", ".join(classes)
-            )
+        if sorted(teacher.classes_) != classes:
+            known = ", ".join(sorted(teacher.classes_))
+            raise ParameterError(f"the teacher {teacher.id} has other labels", got=known, expected=", ".join(classes))
         crops = resize_crops(np.asarray(samples.images), teacher.input_size)
         columns = [teacher.labels.index(name) for name in classes]
         for start in range(0, len(crops), TEACHER_BATCH):

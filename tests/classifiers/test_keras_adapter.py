@@ -64,6 +64,8 @@ def test_misuse_is_named() -> None:
         classifier.fit(crops, np.full(12, "happy"))
     with pytest.raises(ParameterError, match="epochs must be positive"):
         create("classifiers", "mini-xception(epochs=0)").fit(crops, labels)
+    with pytest.raises(ParameterError, match="side must be a whole number"):
+        create("classifiers", "mini-xception(side=40.5)").fit(crops, labels)
     with pytest.raises(ParameterError, match="epochs must be a number"):
         create("classifiers", "mini-xception(epochs=many)").fit(crops, labels)
     with pytest.raises(UnknownNameError, match="did you mean 'strong'"):
@@ -174,6 +176,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     create("classifiers", one).fit(crops, labels, checkpoint_dir=tmp_path)
     with pytest.raises(ModelFileError, match="another training: got another seed"):
         create("classifiers", one.replace("epochs=1", "epochs=1, seed=5")).fit(crops, labels, checkpoint_dir=tmp_path)
+    with pytest.raises(ModelFileError, match="got another dropout"):
+        create("classifiers", one.replace("epochs=1", "epochs=1, dropout=0.7")).fit(
+            crops, labels, checkpoint_dir=tmp_path
+        )
     with pytest.raises(ModelFileError, match="got another data"):
         create("classifiers", one).fit(crops[::-1].copy(), labels, checkpoint_dir=tmp_path)
 
@@ -286,3 +292,21 @@ def test_a_halved_file_holds_the_rounded_weights(tmp_path: Path) -> None:
     for kept, now in zip(loaded.get_weights(), made.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, now)
     np.testing.assert_allclose(made.predict_proba(crops), before, atol=0.01)
+
+
+def test_weights_whose_log_was_lost_do_not_push_out_those_that_have_one(tmp_path: Path) -> None:
+    """Killed between the two replacements of a checkpoint, and again while the next one is written."""
+    crops, labels = striped_crops(30)
+    spec = SMALL.replace("epochs=4", "epochs=2")
+    create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path)
+    log = json.loads((tmp_path / "log.json").read_text())
+    first = log | {"log": log["log"][:1], "steps": log["steps"] // 2}
+    (tmp_path / "log.json").write_text(json.dumps(first))
+
+    def killed(epoch: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path, on_epoch=killed)
+    os.replace(tmp_path / "checkpoint.keras", tmp_path / "previous.keras")
+    assert len(create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path).log_) == 2

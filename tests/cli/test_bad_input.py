@@ -62,12 +62,12 @@ def test_a_pickle_is_no_pipeline_and_is_not_opened(verb, photo, tmp_path: Path, 
 
 
 def test_an_exchanged_model_is_named_with_both_digests(photo, copied: Path, capsys) -> None:
-    with (copied / "model.tflite").open("r+b") as file:
+    with (copied / "model.dynamic.tflite").open("r+b") as file:
         file.seek(1000)
         file.write(b"exchanged")
     line = mistake(capsys, "predict", photo, "--pipeline", str(copied))
-    expected = json.loads((copied / "pipeline.json").read_text())["files"]["model.tflite"][:12]
-    assert f"{copied}/model.tflite was exchanged or damaged: got sha256 " in line
+    expected = json.loads((copied / "pipeline.json").read_text())["files"]["model.dynamic.tflite"][:12]
+    assert f"{copied}/model.dynamic.tflite was exchanged or damaged: got sha256 " in line
     assert f"expected {expected}" in line
 
 

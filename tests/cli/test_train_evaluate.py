@@ -78,6 +78,11 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "val", "--calibrate"], "for networks"),
         (["mini-xception", "--dataset", SYNTHETIC, "--calibrate"], "--calibrate needs --val-split"),
         (["mini-xception", "--dataset", SYNTHETIC, "--distil", "0.5"], "--distil needs --teacher"),
+        (["mini-xception@opencv", "--dataset", SYNTHETIC], "cannot be trained for opencv"),
+        (
+            ["mini-xception", "--dataset", SYNTHETIC, "--limit", "3", "--val-split", "val", "--calibrate"],
+            "labels that are not learnt",
+        ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "train"], "judged on what it learns from"),
         (
             ["hog/linear-svm", "--dataset", SYNTHETIC, "--split", "all", "--val-split", "val"],
@@ -132,7 +137,9 @@ def test_a_preset_for_other_data_says_that_it_learns_from_labels(tmp_path: Path,
     assert _settings(args, "fer2013") == {"soft_labels": 0.3}
     assert _settings(args, "synthetic") == {}
     assert "learning from labels alone" in capsys.readouterr().err
-    args.teachers = ["tiny"]
+    args.distil, args.teachers = 0.0, ["tiny"]
+    assert _settings(args, "fer2013") == {"soft_labels": 0.3}
+    args.distil, args.teachers = None, ["tiny"]
     assert _settings(args, "fer2013") == {"soft_labels": 0.3, "teachers": ["tiny"], "distil": 0.5}
 
 

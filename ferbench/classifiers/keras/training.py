@@ -80,6 +80,10 @@ class Recipe:
         for name, value in numbers.items():
             if not isinstance(value, int | float) or value < 0:
                 raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
+        whole = {name: numbers[name] for name in ("epochs", "batch_size", "seed", "side", "average_epochs")}
+        for name, value in whole.items():
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ParameterError(f"{name} must be a whole number", got=repr(value))
         for name, value in positive.items():
             if value == 0:
                 raise ParameterError(f"{name} must be positive", got=value)
@@ -291,7 +295,9 @@ def _stamp(
     digest = hashlib.sha256(np.ascontiguousarray(crops).data)
     digest.update(np.ascontiguousarray(targets).data)
     shapes = [[w.path.rsplit("/", 1)[-1], *w.shape] for w in model.weights]
-    return {"recipe": asdict(recipe), "network": [model.name, shapes], "data": digest.hexdigest()[:16]}
+    rates = [layer.rate for layer in model.layers if hasattr(layer, "rate")]  # leave no trace in the shapes
+    network = [model.name, shapes]
+    return {"recipe": asdict(recipe), "network": network, "dropout": rates, "data": digest.hexdigest()[:16]}
 
 
 def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Epoch]:
@@ -302,6 +308,7 @@ def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Ep
     state = json.loads(log.read_text())
     # What a recipe did not have when the checkpoint was written, it did not do.
     state["stamp"]["recipe"] = asdict(Recipe()) | state["stamp"]["recipe"]
+    state["stamp"].setdefault("dropout", stamp["dropout"])
     if state["stamp"] != json.loads(json.dumps(stamp)):
         raise ModelFileError(
             f"{log} belongs to another training",
@@ -315,6 +322,8 @@ def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Ep
             saved = keras.models.load_model(folder / name)
             if int(keras.ops.convert_to_numpy(saved.optimizer.iterations)) == state["steps"]:
                 _copy_state(saved, model)
+                # The next epoch must not put weights that have no log in the place of these.
+                os.replace(folder / name, folder / "checkpoint.keras")
                 return epochs
     raise ModelFileError(f"{folder} has no weights for its log", got=f"epoch {len(epochs)}", fix="delete that folder")
 
@@ -332,7 +341,8 @@ def _copy_state(saved: keras.Model, model: keras.Model) -> None:
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     changed = [name for name in new["recipe"] if old["recipe"].get(name) != new["recipe"][name]]
-    return ", ".join(changed + [part for part in ("network", "data") if old[part] != json.loads(json.dumps(new[part]))])
+    parts = ("network", "dropout", "data")
+    return ", ".join(changed + [part for part in parts if old[part] != json.loads(json.dumps(new[part]))])
 
 
 def _save(folder: Path, stamp: dict[str, Any], model: keras.Model, log: list[Epoch]) -> None:
