@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.pipelines.conftest import striped_crops
 
 LIMIT_MIB = 5
 CALLS = 20_000
+RUNTIMES = ("sklearn", "litert", "onnx", "opencv", "keras")
 
 _CODE = """
 import sys
@@ -52,13 +54,26 @@ def classical(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def measured(network: Path, classical: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """A process for each runtime, all at work at once: memory does not depend on the load."""
+    processes = {}
+    for runtime in RUNTIMES:
+        folder = classical if runtime == "sklearn" else network
+        command = [sys.executable, "-c", _CODE, str(folder), runtime, str(CALLS)]
+        processes[runtime] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read from /proc")
-@pytest.mark.parametrize("runtime", ["sklearn", "litert", "onnx", "opencv", "keras"])
-def test_resident_memory_stays_flat(runtime: str, request: pytest.FixtureRequest) -> None:
-    folder = request.getfixturevalue("classical" if runtime == "sklearn" else "network")
-    command = [sys.executable, "-c", _CODE, str(folder), runtime, str(CALLS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    grown = [float(mib) for mib in done.stdout.split()]
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_resident_memory_stays_flat(runtime: str, measured: dict[str, subprocess.Popen[str]]) -> None:
+    out, errors = measured[runtime].communicate()
+    assert measured[runtime].returncode == 0, errors
+    grown = [float(mib) for mib in out.split()]
     assert len(grown) == CALLS // 1000
     assert max(map(abs, grown)) < LIMIT_MIB, grown
