@@ -105,16 +105,14 @@ def measure_robustness(
     DataError
         Photographs, or nothing to score.
     """
-    if samples.kind != "crops" or not isinstance(samples.images, np.ndarray):
+    if samples.kind != "crops":
         raise DataError(
             "corruptions are measured on face crops",
             got=f"{samples.dataset}, which holds {samples.kind}",
             expected="a data set of crops, such as fer2013",
         )
     samples = in_label_space(samples, pipeline, contempt)
-    crops, conditions = samples.images, [(name, severity) for name in names for severity in SEVERITIES]
-    if not isinstance(crops, np.ndarray):
-        raise DataError("crops must be one array", got=type(crops).__name__)
+    crops, conditions = np.asarray(samples.images), [(name, severity) for name in names for severity in SEVERITIES]
     labels = np.asarray(pipeline.labels)
     right = np.zeros((len(samples), 1 + len(conditions)), np.float64)
     for start in range(0, len(samples), BATCH):

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["best_temperature", "consistent_temperature"]
+from ferbench.errors import ParameterError
+
+__all__ = ["best_temperature", "check_calibration_labels", "consistent_temperature"]
 
 
 def best_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.intp]) -> float:
@@ -60,3 +62,17 @@ def consistent_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDA
         # All right, or no better than chance: no temperature makes the two equal, and one end is nearest.
         return 0.01 if excess(coldest) <= 0 else 100.0
     return float(np.exp(brentq(excess, coldest, hottest)))
+
+
+def check_calibration_labels(labels: npt.ArrayLike, learnt: npt.ArrayLike) -> None:
+    """Refuse faces for calibration that show what a classifier does not learn.
+
+    Parameters
+    ----------
+    labels : (N,) str
+        Of the faces for calibration.
+    learnt : (M,) str
+        Of the faces that are learnt from, or the classes alone.
+    """
+    if unknown := sorted(set(np.unique(labels).tolist()) - set(np.unique(learnt).tolist())):
+        raise ParameterError("faces for calibration have labels that are not learnt", got=", ".join(unknown))

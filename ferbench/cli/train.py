@@ -68,6 +68,7 @@ def main(args: argparse.Namespace) -> int:
     """Run ``ferbench train``."""
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import make_pipeline
+    from ferbench.pipelines.pipeline import check_calibration_faces
 
     if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
         raise ParameterError(
@@ -89,7 +90,7 @@ def main(args: argparse.Namespace) -> int:
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
     if args.calibrate and validation is not None:
-        _check_calibration(samples, validation)
+        check_calibration_faces(validation, samples.labels)  # before the training, not after it
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
@@ -106,14 +107,6 @@ def main(args: argparse.Namespace) -> int:
         print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {args.val_split}", file=sys.stderr)
     print(args.out)
     return 0
-
-
-def _check_calibration(samples: Samples, validation: Samples) -> None:
-    """Say before the training what calibration would say after it."""
-    if validation.kind != "crops":
-        raise ParameterError("calibration needs face crops", got=f"{validation.dataset}, {validation.kind}")
-    if unknown := sorted(set(validation.labels.tolist()) - set(samples.labels.tolist())):
-        raise ParameterError("faces for calibration have labels that are not learnt", got=", ".join(unknown))
 
 
 def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:

@@ -22,7 +22,7 @@ from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, p
 from ferbench.registry import Spec, create, entry, parse_spec
 from ferbench.samples import Samples
 
-__all__ = ["OnNoFace", "Pipeline", "Processed", "make_pipeline"]
+__all__ = ["OnNoFace", "Pipeline", "Processed", "check_calibration_faces", "make_pipeline"]
 
 OnNoFace = Literal["skip", "whole", "raise"]
 """What becomes of an image without a face: no prediction, the whole image as the face, or :class:`NoFaceError`."""
@@ -258,8 +258,7 @@ class Pipeline:
                 f"{self.id} has no network to calibrate",
                 expected="a network that was fitted, or loaded with its .keras file",
             )
-        if samples.kind != "crops":
-            raise ParameterError("calibration needs face crops", got=f"{samples.dataset}, {samples.kind}")
+        check_calibration_faces(samples, self.classes_)
         crops = resize_crops(_check_crops(np.asarray(samples.images)), self.input_size)
         temperature: float = self.estimator_.calibrate(crops, samples.labels)
         self._session, self.files_ = None, {}
@@ -511,6 +510,15 @@ class Pipeline:
         from ferbench.pipelines.storage import save_pipeline
 
         return save_pipeline(self, Path(folder), metrics=metrics)
+
+
+def check_calibration_faces(samples: Samples, learnt: npt.ArrayLike) -> None:
+    """Refuse samples that a pipeline which learns these labels cannot be calibrated on."""
+    from ferbench.classifiers.temperature import check_calibration_labels
+
+    if samples.kind != "crops":
+        raise ParameterError("calibration needs face crops", got=f"{samples.dataset}, {samples.kind}")
+    check_calibration_labels(samples.labels, learnt)
 
 
 def make_pipeline(

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from ferbench.classifiers.keras.compact import halve_file, round_weights
 from ferbench.classifiers.keras.networks import NETWORKS
 from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
-from ferbench.classifiers.temperature import consistent_temperature
+from ferbench.classifiers.temperature import check_calibration_labels, consistent_temperature
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
 
 __all__ = ["KerasClassifier", "mini_xception", "se_resnet"]
@@ -178,9 +178,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         float
             The temperature; above 1, the network had been too sure.
         """
+        check_calibration_labels(y, self.classes_)
         truth = self._one_hot(y).argmax(axis=1)
-        if unknown := sorted(set(np.unique(y)) - set(self.classes_)):
-            raise ParameterError("faces for calibration have labels that were not learnt", got=", ".join(unknown))
         temperature = consistent_temperature(np.log(np.maximum(self.predict_proba(X), 1e-12)), truth)
         last = [layer for layer in self.model_.layers if hasattr(layer, "kernel")][-1]
         for weight in (last.kernel, last.bias):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import FerbenchError, ParameterError, UnknownNameError
+from ferbench.errors import FerbenchError, ModelFileError, ParameterError, UnknownNameError
 
 __all__ = [
     "PRECISIONS",
@@ -21,6 +21,7 @@ __all__ = [
     "check_precision",
     "conversion_output_held_back",
     "file_of_network",
+    "unusable_model",
 ]
 
 PRECISIONS = {
@@ -80,6 +81,15 @@ def calibration_inputs(calibration: npt.NDArray[np.uint8]) -> Iterator[npt.NDArr
 def file_of_network(fitted: Any) -> str:
     """What messages call a runtime's model: its file's name, or that it was converted just now."""
     return str(getattr(fitted, "name", "the converted network"))
+
+
+def unusable_model(fitted: Any, kind: str, error: Exception, example: npt.NDArray[np.uint8]) -> ModelFileError:
+    """What a runtime raises for a model that its library refused, with the first line of the library's reason."""
+    return ModelFileError(
+        f"{file_of_network(fitted)} is no usable {kind} model",
+        got=str(error).strip().partition("\n")[0],
+        expected=f"one that takes crops of {example.shape[1]}×{example.shape[2]} pixels",
+    )
 
 
 @contextmanager

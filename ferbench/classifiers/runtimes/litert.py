@@ -22,9 +22,9 @@ from ferbench.classifiers.runtimes.conversion import (
     check_convertible,
     check_precision,
     conversion_output_held_back,
-    file_of_network,
+    unusable_model,
 )
-from ferbench.errors import DeviceError, MissingDependencyError, ModelFileError
+from ferbench.errors import DeviceError, MissingDependencyError
 
 __all__ = ["LiteRTRuntime", "LiteRTSession", "export_litert"]
 
@@ -159,9 +159,5 @@ class LiteRTRuntime:
             session(example[:1])
         # LiteRT raises RuntimeError where a model is read but cannot be run, ValueError for the rest.
         except (ValueError, RuntimeError) as error:
-            raise ModelFileError(
-                f"{file_of_network(fitted)} is no usable LiteRT model",
-                got=str(error).strip().partition("\n")[0],
-                expected=f"one that takes crops of {example.shape[1]}×{example.shape[2]} pixels",
-            ) from error
+            raise unusable_model(fitted, "LiteRT", error, example) from error
         return session

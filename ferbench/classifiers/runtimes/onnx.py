@@ -17,9 +17,9 @@ from ferbench.classifiers.runtimes.conversion import (
     check_convertible,
     check_precision,
     conversion_output_held_back,
-    file_of_network,
+    unusable_model,
 )
-from ferbench.errors import DeviceError, MissingDependencyError, ModelFileError, ParameterError
+from ferbench.errors import DeviceError, MissingDependencyError, ParameterError
 
 __all__ = ["OnnxRuntime", "OnnxSession", "export_onnx"]
 
@@ -183,7 +183,6 @@ class OnnxRuntime:
         check_precision(self.quantize)
         if device not in ("cpu", "gpu"):
             raise ParameterError("unknown device", got=repr(device), expected="cpu or gpu")
-        content = fitted.read_bytes() if isinstance(fitted, Path) else export_onnx(fitted, self.quantize)
         if device == "gpu" and not self.find_gpus():
             raise DeviceError(
                 "ONNX Runtime has no GPU here",
@@ -191,6 +190,7 @@ class OnnxRuntime:
                 expected=GPU_PROVIDER,
                 fix="use device='cpu', or install onnxruntime-gpu in place of onnxruntime",
             )
+        content = fitted.read_bytes() if isinstance(fitted, Path) else export_onnx(fitted, self.quantize)
         refusals = _refusals()
         try:
             # Dynamic quantisation takes one range for all faces of a call: what is said of a face would depend on the
@@ -199,11 +199,7 @@ class OnnxRuntime:
             session = OnnxSession(self._open(content, threads, device), largest_batch=largest)
             session(example[:1])
         except refusals as error:
-            raise ModelFileError(
-                f"{file_of_network(fitted)} is no usable ONNX model",
-                got=str(error).strip().partition("\n")[0],
-                expected=f"one that takes crops of {example.shape[1]}×{example.shape[2]} pixels",
-            ) from error
+            raise unusable_model(fitted, "ONNX", error, example) from error
         return session
 
     def _open(self, content: bytes, threads: int, device: str) -> Any:
