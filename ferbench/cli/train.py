@@ -59,6 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="share of a network's target that comes from its teachers, 0 to 1 (default: the preset's, or 0.5)",
     )
     parser.add_argument(
+        "--from",
+        dest="initial",
+        metavar="PIPELINE",
+        help="saved or shipped pipeline with the same network, whose weights the training starts from",
+    )
+    parser.add_argument(
         "--calibrate", action="store_true", help="scale a network's probabilities on --val-split by one temperature"
     )
     parser.add_argument("--half", action="store_true", help="store a network's weights in float16, in half the space")
@@ -78,8 +84,9 @@ def main(args: argparse.Namespace) -> int:
     pipeline = make_pipeline(args.pipeline)
     pipeline.check_parameters()
     given = _given(args)
-    if (given or args.calibrate or args.half) and pipeline.family != "deep":
-        raise ParameterError("--soft-labels, --teacher, --calibrate and --half are for networks", got=pipeline.id)
+    if (given or args.initial or args.calibrate or args.half) and pipeline.family != "deep":
+        options = "--soft-labels, --teacher, --from, --calibrate and --half"
+        raise ParameterError(f"{options} are for networks", got=pipeline.id)
     if args.calibrate and not args.val_split:
         raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
     if args.distil and not args.teachers and "teachers" not in _preset_training(args):
@@ -140,6 +147,8 @@ def _fit_network(
     options: dict[str, Any] = {"checkpoint_dir": args.out / "checkpoints"}
     if settings:
         options["targets"] = _targets(samples, settings)
+    if args.initial:
+        options["initial"] = _initial(args.initial, samples)
     if validation is not None and validation.kind == "crops":
         crops = resize_crops(np.asarray(validation.images), pipeline.input_size)
         options["validation"] = (crops, validation.labels)
@@ -149,7 +158,20 @@ def _fit_network(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=recipe.epochs)
         pipeline.fit(samples, on_epoch=_reporter(progress, task, args.out / "training.csv"), **options)
-    pipeline.trained_on = {**pipeline.trained_on, **settings}
+    pipeline.trained_on |= settings | ({"initial": args.initial} if args.initial else {})
+
+
+def _initial(name: str, samples: Samples) -> Any:
+    """The network of a saved pipeline, if its classes are those of the faces to learn from."""
+    import numpy as np
+
+    from ferbench.pipelines import load_pipeline
+
+    pipeline = load_pipeline(name, runtime="keras")
+    known, expected = ", ".join(sorted(pipeline.classes_)), ", ".join(np.unique(samples.labels).tolist())
+    if pipeline.family != "deep" or known != expected:
+        raise ParameterError(f"--from {name} has other labels", got=known, expected=expected)
+    return pipeline.estimator_.model_
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
 from ferbench.classifiers.keras.compact import halve_file, round_weights
 from ferbench.classifiers.keras.networks import NETWORKS
 from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
@@ -95,6 +96,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: npt.NDArray[np.str_],
         *,
         targets: npt.NDArray[np.float32] | None = None,
+        initial: keras.Model | None = None,
         validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.str_]] | None = None,
         checkpoint_dir: Path | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
@@ -108,6 +110,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Label names.
         targets : (N, C) float32, optional
             Soft labels over the sorted names of ``y`` to learn from instead of ``y``; rows sum to 1.
+        initial : keras.Model, optional
+            A trained network of the same architecture whose weights this one starts from.
         validation : (crops, labels), optional
             Logged after every epoch; never used to choose.
         checkpoint_dir : Path, optional
@@ -126,18 +130,32 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # What is kept takes crops of this size in float32; while it learns it may take others, at another precision.
         with training_precision(self.precision):
             trained = self._build((None, None) if self.side else crops.shape[1:])
+            if self.precision != "float32":
+                trained = fuse_batch_norms(trained)
         held_out = None if validation is None else (_check_crops(validation[0]), self._one_hot(validation[1]))
         self.log_ = train(
             trained,
             crops,
             self._one_hot(labels) if targets is None else np.asarray(targets, dtype=np.float32),
             self.recipe,
+            initial_weights=None if initial is None else self._weights_of(initial),
             validation=held_out,
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
         )
         self.model_.set_weights(trained.get_weights())
         return self
+
+    def _weights_of(self, initial: keras.Model) -> list[npt.NDArray[Any]]:
+        weights: list[npt.NDArray[Any]] = initial.get_weights()
+        theirs, ours = ([w.shape for w in of.get_weights()] for of in (initial, self.model_))
+        if theirs != ours:
+            raise ParameterError(
+                f"{self.network} cannot start from this network: its layers differ",
+                got=f"{initial.count_params():,} parameters",
+                expected=f"{self.model_.count_params():,} in layers of the same shapes",
+            )
+        return weights
 
     def _build(self, shape: tuple[int | None, ...]) -> keras.Model:
         return NETWORKS[self.network](shape, len(self.classes_), **(self.network_params or {}))

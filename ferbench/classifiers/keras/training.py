@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -127,6 +127,7 @@ def train(
     targets: npt.NDArray[np.float32],
     recipe: Recipe,
     *,
+    initial_weights: Sequence[npt.NDArray[Any]] | None = None,
     validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None = None,
     checkpoint_dir: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -141,6 +142,8 @@ def train(
     targets : (N, C) float32
         One-hot or soft labels; rows sum to 1.
     recipe : Recipe
+    initial_weights : sequence of arrays, optional
+        What the network starts from instead of its random weights.
     validation : (crops, targets), optional
         Scored after every epoch, for the log only: no epoch is chosen by it.
     checkpoint_dir : Path, optional
@@ -156,10 +159,12 @@ def train(
     """
     if recipe.side and not 24 <= recipe.side <= min(crops.shape[1:]):
         raise ParameterError("side", got=recipe.side, expected=f"24 to {min(crops.shape[1:])}, the crops' own, or 0")
+    if initial_weights is not None:
+        model.set_weights(initial_weights)
     steps = -(-len(crops) // recipe.batch_size)
     _compile(model, recipe, steps)
     log: list[Epoch] = []
-    stamp = _stamp(model, recipe, crops, targets)
+    stamp = _stamp(model, recipe, [crops, targets, *(initial_weights or ())])
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         log = _restore(checkpoint_dir, stamp, model)
@@ -288,12 +293,11 @@ def _score(
     return loss, float((p.argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
-def _stamp(
-    model: keras.Model, recipe: Recipe, crops: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32]
-) -> dict[str, Any]:
+def _stamp(model: keras.Model, recipe: Recipe, data: Sequence[npt.NDArray[Any]]) -> dict[str, Any]:
     """What a checkpoint must agree with to be gone on with."""
-    digest = hashlib.sha256(np.ascontiguousarray(crops).data)
-    digest.update(np.ascontiguousarray(targets).data)
+    digest = hashlib.sha256()
+    for array in data:
+        digest.update(np.ascontiguousarray(array).data)
     shapes = [[w.path.rsplit("/", 1)[-1], *w.shape] for w in model.weights]
     rates = [layer.rate for layer in model.layers if hasattr(layer, "rate")]  # leave no trace in the shapes
     network = [model.name, shapes]
