@@ -29,7 +29,8 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $@
 
 test: install ## every test; those on real data where FERBENCH_DATA points to it
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile
 
 lint: install ## style, types and import arrows
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 HEAVY = {"tensorflow", "keras", "sklearn", "dlib", "torch", "jax", "matplotlib", "cv2"}
 
 

@@ -98,10 +98,11 @@ def main(args: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     if args.calibrate and validation is not None:
         check_calibration_faces(validation, samples.labels)  # before the training, not after it
+    initial = _initial(args.initial, samples) if args.initial else None
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
-        _fit_network(pipeline, samples, validation, _settings(args, samples.dataset), args)
+        _fit_network(pipeline, samples, validation, _settings(args, samples.dataset), initial, args)
     else:
         pipeline.fit(samples)
     if args.calibrate and validation is not None:
@@ -134,7 +135,12 @@ def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
 
 
 def _fit_network(
-    pipeline: Pipeline, samples: Samples, validation: Samples | None, settings: dict[str, Any], args: argparse.Namespace
+    pipeline: Pipeline,
+    samples: Samples,
+    validation: Samples | None,
+    settings: dict[str, Any],
+    initial: Any,
+    args: argparse.Namespace,
 ) -> None:
     import numpy as np
     from rich.console import Console
@@ -147,8 +153,8 @@ def _fit_network(
     options: dict[str, Any] = {"checkpoint_dir": args.out / "checkpoints"}
     if settings:
         options["targets"] = _targets(samples, settings)
-    if args.initial:
-        options["initial"] = _initial(args.initial, samples)
+    if initial is not None:
+        options["initial"] = initial
     if validation is not None and validation.kind == "crops":
         crops = resize_crops(np.asarray(validation.images), pipeline.input_size)
         options["validation"] = (crops, validation.labels)

@@ -15,6 +15,8 @@ from ferbench.benchmarks import guard
 from ferbench.benchmarks.guard import BusyMachineError, check_machine, machine_state
 from ferbench.errors import UnknownNameError
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def busy_cores() -> Iterator[None]:

@@ -30,6 +30,8 @@ from ferbench.errors import DataError, DeviceError, ModelFileError, ParameterErr
 from ferbench.labels import FER7
 from ferbench.samples import Samples
 
+pytestmark = pytest.mark.alone
+
 
 def samples(images: Any, kind: str = "crops") -> Samples:
     n = len(images)

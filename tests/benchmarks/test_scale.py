@@ -81,6 +81,7 @@ def test_a_scheduler_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None
         run(tmp_path, scheduler="tcp://127.0.0.1:9")
 
 
+@pytest.mark.alone
 def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

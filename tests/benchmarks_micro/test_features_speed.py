@@ -14,6 +14,8 @@ from ferbench.features.hog import HOG
 from ferbench.features.lbp import LBP
 from ferbench.features.union import Union
 
+pytestmark = pytest.mark.alone
+
 LEAST_RATIO = 8
 N = 256
 

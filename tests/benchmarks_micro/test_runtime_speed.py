@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.alone]
 keras = pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
 
 from ferbench.classifiers.keras.networks import mini_xception  # noqa: E402

@@ -310,3 +310,54 @@ def test_weights_whose_log_was_lost_do_not_push_out_those_that_have_one(tmp_path
         create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path, on_epoch=killed)
     os.replace(tmp_path / "checkpoint.keras", tmp_path / "previous.keras")
     assert len(create("classifiers", spec).fit(crops, labels, checkpoint_dir=tmp_path).log_) == 2
+
+
+def test_fused_batch_norms_train_as_keras_own() -> None:
+    import keras
+
+    from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
+    from ferbench.classifiers.keras.networks import se_resnet
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow has them")
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (64, 48, 48, 1), dtype=np.uint8), np.eye(7, dtype="float32")[rng.integers(0, 7, 64)]
+    plain = se_resnet((48, 48), 7, width=8, blocks=(1, 1), dropout=0.0)
+    fused = fuse_batch_norms(plain)
+    assert [type(layer) for layer in fused.layers] != [type(layer) for layer in plain.layers]
+    start = plain.get_weights()
+    for model in (plain, fused):
+        model.compile(keras.optimizers.SGD(0.01), "categorical_crossentropy", jit_compile=False)
+        model.fit(x, y, batch_size=32, shuffle=False, verbose=0)
+    # Moving variances differ by Bessel's correction, 1/(n-1) with n at least 32 * 12 * 12.
+    for ours, theirs, before in zip(fused.get_weights(), plain.get_weights(), start, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3 * np.abs(theirs - before).max() + 1e-6)
+
+
+def test_half_precision_leaves_a_network_of_keras_own_layers(tmp_path: Path) -> None:
+    import keras
+
+    crops, labels = striped_crops(60)
+    classifier = create("classifiers", SMALL.replace("epochs=4", "epochs=2, precision=mixed_bfloat16"))
+    classifier.fit(crops, labels, checkpoint_dir=tmp_path)
+    assert {type(layer).__module__.split(".")[0] for layer in classifier.model_.layers} == {"keras"}
+    assert {w.dtype for w in classifier.model_.weights} == {"float32"}
+    assert isinstance(keras.saving.load_model(tmp_path / "checkpoint.keras"), keras.Model)
+    again = create("classifiers", SMALL.replace("epochs=4", "epochs=2, precision=mixed_bfloat16"))
+    again.fit(crops, labels, checkpoint_dir=tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(crops), classifier.predict_proba(crops))
+
+
+def test_a_training_starts_from_another_network(network, tmp_path: Path) -> None:
+    crops, labels = striped_crops(60, seed=8)
+    start = network.estimator_.model_
+    gentle = create("classifiers", SMALL.replace("learning_rate=0.01", "learning_rate=1e-9, augmentation=none"))
+    before = gentle.fit(crops, labels, initial=start, checkpoint_dir=tmp_path).log_[0].loss
+    assert before < create("classifiers", SMALL).fit(crops, labels).log_[0].loss
+    for mine, theirs in zip(gentle.model_.trainable_weights, start.trainable_weights, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), atol=1e-6)
+    # A checkpoint that began elsewhere is another training.
+    with pytest.raises(ModelFileError, match="another data"):
+        gentle.fit(crops, labels, checkpoint_dir=tmp_path)
+    with pytest.raises(ParameterError, match="its layers differ"):
+        create("classifiers", "se-resnet(width=12, blocks=(1, 1))").fit(crops, labels, initial=start)

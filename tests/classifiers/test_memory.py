@@ -12,6 +12,8 @@ import pytest
 from ferbench.pipelines import make_pipeline
 from tests.pipelines.conftest import striped_crops
 
+pytestmark = pytest.mark.alone
+
 LIMIT_MIB = 5
 CALLS = 20_000
 RUNTIMES = ("sklearn", "litert", "onnx", "opencv", "keras")

@@ -21,6 +21,8 @@ from ferbench.cli import main
 from ferbench.labels import FER7
 from ferbench.realtime import tidy_columns
 
+pytestmark = pytest.mark.alone
+
 COMMAND = [sys.executable, "-c", "import sys; from ferbench.cli import main; sys.exit(main())"]
 SMALL = "synthetic(seconds=1, fps=8, size=(200, 150))"
 

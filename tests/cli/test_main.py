@@ -17,6 +17,8 @@ from ferbench import cli
 from ferbench.cli import VERBS, main
 from ferbench.errors import FerbenchError
 
+pytestmark = pytest.mark.alone
+
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

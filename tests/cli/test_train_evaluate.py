@@ -75,6 +75,8 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         (["haar-lbp-smv", "--dataset", SYNTHETIC], "haar-lbp-smv"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--soft-labels", "0.5"], "for networks"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--teacher", "tiny"], "for networks"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--from", "tiny"], "for networks"),
+        (["mini-xception", "--dataset", SYNTHETIC, "--limit", "3", "--from", "tiny"], "--from tiny has other labels"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "val", "--calibrate"], "for networks"),
         (["mini-xception", "--dataset", SYNTHETIC, "--calibrate"], "--calibrate needs --val-split"),
         (["mini-xception", "--dataset", SYNTHETIC, "--distil", "0.5"], "--distil needs --teacher"),
@@ -110,6 +112,9 @@ def test_a_network_trains_logs_and_goes_on(tmp_path: Path, capsys: pytest.Captur
     log = (tmp_path / "training.csv").read_text()
     assert len(log.splitlines()) == 3
     assert main(command) == 0, "a finished training answers from its checkpoint"
+    more = [*command[:-1], str(tmp_path / "more"), "--from", str(tmp_path)]
+    assert main(more) == 0
+    assert json.loads((tmp_path / "more" / "pipeline.json").read_text())["trained_on"]["initial"] == str(tmp_path)
     assert (tmp_path / "training.csv").read_text() == log
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 LIMIT_MIB = 5
 
 _CODE = """

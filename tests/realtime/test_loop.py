@@ -16,6 +16,8 @@ import pytest
 from ferbench.errors import ParameterError, SourceError, UnknownNameError
 from ferbench.realtime import Frame, FrameProcessor, Source, stream
 
+pytestmark = pytest.mark.alone
+
 MakePicture = Callable[..., npt.NDArray[np.uint8]]
 MakeVideo = Callable[..., Path]
 HAPPY = 1

@@ -19,6 +19,8 @@ from ferbench.errors import ParameterError, SourceError, UnknownNameError
 from ferbench.realtime.capture import LiveCapture
 from ferbench.realtime.sources import ImageFiles, VideoFile, open_source
 
+pytestmark = pytest.mark.alone
+
 MakeVideo = Callable[..., Path]
 
 
