@@ -114,6 +114,23 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "deep",
             "keras",
         ),
+        *(
+            (name, f"ferbench.classifiers.keras.adapter:{name.replace('-', '_')}", summary, "deep", "keras")
+            for name, summary in (
+                ("lenet", "LeNet-5, 169 k parameters"),
+                ("vgg", "small VGG of chosen width and depth"),
+                ("resnet", "ResNet-20, or of chosen width and depth"),
+                ("keras-cnn", "Keras' example CNN, after Sonawane and Athawale"),
+                ("emosense-4l", "EmoSense CNN, 2 convolutions"),
+                ("emosense-8l", "EmoSense CNN, 4 convolutions, 4.2 M parameters"),
+                ("emosense-10l", "EmoSense CNN, 6 convolutions"),
+                ("krishna-cnn", "CNN of 4 convolutions and batch norms, 4.5 M parameters"),
+                ("report-cnn", "CNN of 5 convolutions and batch norms, 4.5 M parameters"),
+                ("wavelet-cnn", "CNN on the wavelet transform of the face"),
+                ("plain-cnn", "the same CNN without the transform"),
+                ("transfer", "ImageNet network of keras.applications under a new last layer"),
+            )
+        ),
     ),
     "runtimes": (
         ("sklearn", "ferbench.classifiers.runtimes.sklearn:SklearnRuntime", "scikit-learn's own prediction"),

@@ -11,7 +11,8 @@ from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
 from ferbench.benchmarks.records import SCHEMA, Cell, PipelineSpec, digest
 from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite, parse_device
 from ferbench.errors import InvalidSuiteError, UnknownNameError
-from ferbench.pipelines.spec import Family, PipelineParts, complete, parse_pipeline_id, presets
+from ferbench.pipelines.preset import presets
+from ferbench.pipelines.spec import Family, PipelineParts, complete, parse_pipeline_id
 from ferbench.registry import parse_spec
 
 __all__ = ["Plan", "Row", "expand", "needed_splits"]

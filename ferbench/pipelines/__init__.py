@@ -2,7 +2,8 @@
 
 from ferbench.pipelines.crops import crop_faces
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed, make_pipeline
-from ferbench.pipelines.spec import PipelineParts, PresetInfo, parse_pipeline_id, presets
+from ferbench.pipelines.preset import PresetInfo, presets
+from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 from ferbench.pipelines.storage import load_pipeline, save_pipeline, shipped
 
 __all__ = [

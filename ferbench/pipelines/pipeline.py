@@ -18,7 +18,8 @@ from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
 from ferbench.pipelines.artefacts import check_fit_runtime, model_file, runs_file
 from ferbench.pipelines.crops import crop_faces, resize_crops
-from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id, presets
+from ferbench.pipelines.preset import find_preset
+from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id
 from ferbench.registry import Spec, create, entry, parse_spec
 from ferbench.samples import Samples
 
@@ -536,8 +537,8 @@ def make_pipeline(
     Parameters
     ----------
     *names : str
-        Either one id (``"haar/lbp(grid=7)/linear-svm"``) or preset (``"haar-lbp-svm"``), or the parts in order:
-        detector, features, classifier; detector and features may be left out.
+        Either one id (``"haar/lbp(grid=7)/linear-svm"``), preset (``"haar-lbp-svm"``) or preset file
+        (``"mine.yaml"``), or the parts in order: detector, features, classifier; detector and features may be left out.
     detector, features, classifier, runtime : str, optional
         The parts by keyword instead, or in place of those named.
     label_space : LabelSpace, optional
@@ -552,7 +553,7 @@ def make_pipeline(
     'haar/lbp(grid=7)/linear-svm@sklearn'
     """
     if len(names) == 1:
-        known = presets().get(names[0])
+        known = find_preset(names[0])
         parts = parse_pipeline_id(known.pipeline if known else names[0])
     elif names:
         parts = assemble(list(names))

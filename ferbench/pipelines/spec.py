@@ -1,19 +1,15 @@
-"""A pipeline's name: ``detector/features/classifier@runtime``, and the presets that have shorter ones."""
+"""A pipeline's name: ``detector/features/classifier@runtime``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
-from typing import Any, Literal
-
-import yaml
+from dataclasses import dataclass
+from typing import Literal
 
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.artefacts import canonical_runtime
 from ferbench.registry import Spec, entries, entry, parse_spec
 
-__all__ = ["Family", "PipelineParts", "PresetInfo", "parse_pipeline_id", "presets"]
+__all__ = ["Family", "PipelineParts", "parse_pipeline_id"]
 
 Family = Literal["baseline", "classical", "deep"]
 
@@ -121,42 +117,3 @@ def _split(text: str, at: str) -> list[str]:
             continue
         parts[-1] += char
     return parts
-
-
-@dataclass(frozen=True)
-class PresetInfo:
-    """A named pipeline.
-
-    Attributes
-    ----------
-    name, title : str
-        What users type, and what it is.
-    pipeline : str
-        Its id.
-    source : str
-        The publication or system it follows.
-    published : dict
-        Published figures, with the protocol they were obtained under; empty where there are none.
-    training : dict
-        What ``ferbench train`` makes a network's targets of, unless told otherwise, on the ``dataset`` it names:
-        ``soft_labels``, ``teachers``, ``distil``.
-    """
-
-    name: str
-    title: str
-    pipeline: str
-    source: str = ""
-    published: dict[str, Any] | None = None
-    training: dict[str, Any] = field(default_factory=dict)
-
-
-@cache
-def presets() -> dict[str, PresetInfo]:
-    """Every preset by name, from ``presets/*.yaml``."""
-    found = {}
-    folder = resources.files("ferbench.pipelines") / "presets"
-    for file in sorted(folder.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".yaml"):
-            name = file.name.removesuffix(".yaml")
-            found[name] = PresetInfo(name=name, **yaml.safe_load(file.read_text(encoding="utf-8")))
-    return found

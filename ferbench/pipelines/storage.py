@@ -19,7 +19,8 @@ from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import convert, model_file, runs_file, runtimes_of
 from ferbench.pipelines.estimators import read_keras, read_skops
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
-from ferbench.pipelines.spec import complete, is_network, parse_pipeline_id, presets
+from ferbench.pipelines.preset import presets
+from ferbench.pipelines.spec import complete, is_network, parse_pipeline_id
 from ferbench.registry import Spec, parse_spec
 
 __all__ = [

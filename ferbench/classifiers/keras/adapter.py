@@ -19,12 +19,29 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
 from ferbench.classifiers.keras.compact import halve_file, round_weights
-from ferbench.classifiers.keras.networks import NETWORKS
-from ferbench.classifiers.keras.training import Epoch, Recipe, train, training_precision
+from ferbench.classifiers.keras.recipe import Epoch, Recipe
+from ferbench.classifiers.keras.training import train, training_precision
+from ferbench.classifiers.keras.zoo import NETWORKS
 from ferbench.classifiers.temperature import check_calibration_labels, consistent_temperature
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
 
-__all__ = ["KerasClassifier", "mini_xception", "se_resnet"]
+__all__ = [
+    "KerasClassifier",
+    "emosense_4l",
+    "emosense_8l",
+    "emosense_10l",
+    "keras_cnn",
+    "krishna_cnn",
+    "lenet",
+    "mini_xception",
+    "plain_cnn",
+    "report_cnn",
+    "resnet",
+    "se_resnet",
+    "transfer",
+    "vgg",
+    "wavelet_cnn",
+]
 
 
 class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,12 +50,13 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     network : str
-        Name in :data:`ferbench.classifiers.keras.networks.NETWORKS`.
+        Name in :data:`ferbench.classifiers.keras.zoo.NETWORKS`.
     network_params : dict, optional
         Parameters of the builder, such as ``{"width": 24}``.
-    epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing, mixup, augmentation, side, \
-    average_epochs, precision, seed
-        See :class:`ferbench.classifiers.keras.training.Recipe`.
+    epochs, batch_size, optimizer, momentum, learning_rate, weight_decay, schedule, plateau_factor, plateau_patience, \
+    plateau_floor, warmup_epochs, early_stopping, keep, label_smoothing, mixup, augmentation, transforms, balance, \
+    side, average_epochs, precision, seed
+        See :class:`ferbench.classifiers.keras.recipe.Recipe`.
 
     Attributes
     ----------
@@ -59,12 +77,22 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         epochs: int = Recipe.epochs,
         batch_size: int = Recipe.batch_size,
+        optimizer: str = Recipe.optimizer,
+        momentum: float = Recipe.momentum,
         learning_rate: float = Recipe.learning_rate,
         weight_decay: float = Recipe.weight_decay,
+        schedule: str = Recipe.schedule,
+        plateau_factor: float = Recipe.plateau_factor,
+        plateau_patience: int = Recipe.plateau_patience,
+        plateau_floor: float = Recipe.plateau_floor,
         warmup_epochs: float = Recipe.warmup_epochs,
+        early_stopping: int = Recipe.early_stopping,
+        keep: str = Recipe.keep,
         label_smoothing: float = Recipe.label_smoothing,
         mixup: float = Recipe.mixup,
         augmentation: str = Recipe.augmentation,
+        transforms: int = Recipe.transforms,
+        balance: str = Recipe.balance,
         side: int = Recipe.side,
         average_epochs: int = Recipe.average_epochs,
         precision: str = Recipe.precision,
@@ -74,12 +102,22 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.network_params = network_params
         self.epochs = epochs
         self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.momentum = momentum
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
+        self.plateau_floor = plateau_floor
         self.warmup_epochs = warmup_epochs
+        self.early_stopping = early_stopping
+        self.keep = keep
         self.label_smoothing = label_smoothing
         self.mixup = mixup
         self.augmentation = augmentation
+        self.transforms = transforms
+        self.balance = balance
         self.side = side
         self.average_epochs = average_epochs
         self.precision = precision
@@ -113,11 +151,11 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         initial : keras.Model, optional
             A trained network of the same architecture whose weights this one starts from.
         validation : (crops, labels), optional
-            Logged after every epoch; never used to choose.
+            Scored after every epoch, for the log, and for what the recipe lets them decide (its ``decisions``).
         checkpoint_dir : Path, optional
             Makes the training resumable.
         on_epoch : callable, optional
-            Called with every :class:`~ferbench.classifiers.keras.training.Epoch`.
+            Called with every :class:`~ferbench.classifiers.keras.recipe.Epoch`.
         """
         crops, labels = _check_crops(X), np.asarray(y, dtype=np.str_)
         if len(crops) != len(labels) or not len(crops):
@@ -245,5 +283,17 @@ def _factory(network: str) -> Callable[..., KerasClassifier]:
     return make
 
 
+emosense_4l = _factory("emosense-4l")
+emosense_8l = _factory("emosense-8l")
+emosense_10l = _factory("emosense-10l")
+keras_cnn = _factory("keras-cnn")
+krishna_cnn = _factory("krishna-cnn")
+lenet = _factory("lenet")
 mini_xception = _factory("mini-xception")
+plain_cnn = _factory("plain-cnn")
+report_cnn = _factory("report-cnn")
+resnet = _factory("resnet")
 se_resnet = _factory("se-resnet")
+transfer = _factory("transfer")
+vgg = _factory("vgg")
+wavelet_cnn = _factory("wavelet-cnn")

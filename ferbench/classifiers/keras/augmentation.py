@@ -52,13 +52,16 @@ class Augmentation:
 
 AUGMENTATIONS = {
     "none": Augmentation(flip=False),
+    "flip": Augmentation(),
+    "flip-rotate": Augmentation(rotation=20),
+    "crop-shift-mirror": Augmentation(shift=0.1, zoom=0.1),
     "light": Augmentation(rotation=5, shift=0.05),
     "standard": Augmentation(rotation=12, shift=0.08, zoom=0.12, contrast=0.25, brightness=0.08),
     "strong": Augmentation(
         rotation=15, shift=0.1, zoom=0.2, contrast=0.35, brightness=0.12, gamma=0.3, blur=0.15, noise=6, erase=0.25
     ),
 }
-"""Named strengths, from none to what cameras and detectors do to faces in the wild."""
+"""By name: published recipes' own, and strengths from none to what cameras and detectors do to faces in the wild."""
 
 
 def augment(

@@ -1,4 +1,5 @@
-"""The networks. Each takes gray crops (N, h, w, 1) float32 with values 0..255 and gives (N, C) probabilities.
+"""The networks that ferbench trains its own pipelines by: gray crops (N, h, w, 1) float32 with values 0..255 in, (N, C)
+probabilities out.
 
 Scaling of the pixels is the first layer, so that an exported model needs no preprocessing that could be forgotten.
 Only Keras layers are used: every backend trains and runs them.
@@ -6,7 +7,7 @@ Only Keras layers are used: every backend trains and runs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from keras import layers
 
 from ferbench.errors import ParameterError
 
-__all__ = ["NETWORKS", "mini_xception", "se_resnet"]
+__all__ = ["mini_xception", "se_resnet"]
 
 Tensor = Any
 
@@ -128,7 +129,3 @@ def se_resnet(
     x = layers.Dense(n_classes)(x)
     # Softmax in float32 whatever the precision of the rest: half precision loses small probabilities.
     return keras.Model(image, layers.Softmax(dtype="float32", name="probabilities")(x), name="se_resnet")
-
-
-NETWORKS: dict[str, Callable[..., keras.Model]] = {"mini-xception": mini_xception, "se-resnet": se_resnet}
-"""Builders by registry name: ``(shape, n_classes, **parameters) -> keras.Model``."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,93 +21,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.classifiers.keras.augmentation import AUGMENTATIONS, augment
-from ferbench.errors import ModelFileError, ParameterError, UnknownNameError
+from ferbench.classifiers.keras.epoch_data import epoch_data
+from ferbench.classifiers.keras.kept import weights_to_keep
+from ferbench.classifiers.keras.recipe import Epoch, Recipe, has_ended, plateau_rate
+from ferbench.errors import ModelFileError, ParameterError
 
-__all__ = ["Epoch", "Recipe", "train", "training_precision"]
-
-PRECISIONS = ("float32", "mixed_bfloat16")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: AdamW with a linear warm-up and a cosine decay, on smoothed or soft labels.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-        Passes over the data, and faces a step.
-    learning_rate, weight_decay : float
-        Peak rate, and decoupled weight decay (Loshchilov and Hutter 2019).
-    warmup_epochs : float
-        Epochs of linear warm-up.
-    label_smoothing : float
-        Share of the target spread over all classes.
-    mixup : float
-        Alpha of the Beta distribution that mixes pairs of faces (Zhang et al. 2018); 0 is off.
-    augmentation : str
-        Name in :data:`ferbench.classifiers.keras.augmentation.AUGMENTATIONS`.
-    side : int
-        Until the last quarter of the epochs, train on the central square of this side of every transformed crop: less
-        to compute, and more to forget (after Touvron et al. 2019). 0 is off.
-    average_epochs : int
-        The final weights are the mean over the ends of this many last epochs (Izmailov et al. 2018); 0 is off.
-    precision : str
-        ``float32``, or for a GPU ``mixed_bfloat16``: half-precision arithmetic on float32 weights. (Keras 3.15 cannot
-        restore the optimizer of ``mixed_float16`` from a checkpoint.)
-    seed : int
-        Seeds weights, order, augmentation and dropout.
-    """
-
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.1
-    mixup: float = 0.0
-    augmentation: str = "standard"
-    side: int = 0
-    average_epochs: int = 0
-    precision: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        numbers = {**positive, "weight_decay": self.weight_decay, "warmup_epochs": self.warmup_epochs,
-                   "mixup": self.mixup, "label_smoothing": self.label_smoothing, "seed": self.seed,
-                   "side": self.side, "average_epochs": self.average_epochs}  # fmt: skip
-        for name, value in numbers.items():
-            if not isinstance(value, int | float) or value < 0:
-                raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
-        whole = {name: numbers[name] for name in ("epochs", "batch_size", "seed", "side", "average_epochs")}
-        for name, value in whole.items():
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ParameterError(f"{name} must be a whole number", got=repr(value))
-        for name, value in positive.items():
-            if value == 0:
-                raise ParameterError(f"{name} must be positive", got=value)
-        if not 0 <= self.label_smoothing < 1:
-            raise ParameterError("label_smoothing is a share", got=self.label_smoothing, expected="0 <= value < 1")
-        if self.average_epochs > self.epochs:
-            raise ParameterError("average_epochs cannot be more than epochs", got=self.average_epochs)
-        if self.augmentation not in AUGMENTATIONS:
-            raise UnknownNameError("augmentation", self.augmentation, AUGMENTATIONS)
-        if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", self.precision, PRECISIONS)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the training log."""
-
-    epoch: int
-    seconds: float
-    loss: float
-    accuracy: float
-    learning_rate: float
-    val_loss: float | None = None
-    val_accuracy: float | None = None
+__all__ = ["train", "training_precision"]
 
 
 @contextmanager
@@ -145,7 +64,7 @@ def train(
     initial_weights : sequence of arrays, optional
         What the network starts from instead of its random weights.
     validation : (crops, targets), optional
-        Scored after every epoch, for the log only: no epoch is chosen by it.
+        Scored after every epoch, for the log, and for what the recipe lets them decide (its ``decisions``).
     checkpoint_dir : Path, optional
         Where ``checkpoint.keras`` and ``log.json`` are kept. An existing checkpoint of the same recipe, network and
         data is gone on with; one of another is a :class:`ModelFileError`.
@@ -159,6 +78,10 @@ def train(
     """
     if recipe.side and not 24 <= recipe.side <= min(crops.shape[1:]):
         raise ParameterError("side", got=recipe.side, expected=f"24 to {min(crops.shape[1:])}, the crops' own, or 0")
+    if validation is None and (recipe.early_stopping or recipe.keep == "best"):
+        raise ParameterError(
+            "early stopping and keep=best need validation faces", got="none", fix="name a validation split"
+        )
     if initial_weights is not None:
         model.set_weights(initial_weights)
     steps = -(-len(crops) // recipe.batch_size)
@@ -168,94 +91,95 @@ def train(
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         log = _restore(checkpoint_dir, stamp, model)
-    average = _Average(model, recipe, checkpoint_dir, len(log))
+    kept = weights_to_keep(model, recipe, checkpoint_dir, log)
     for done in log:
         if on_epoch:
             on_epoch(done)
     with ThreadPoolExecutor(1) as ahead:
         # The next epoch is augmented while this one is learnt: a GPU would otherwise wait for it.
         upcoming = None
-        for index in range(len(log), recipe.epochs):
-            started = time.perf_counter()
+        while not has_ended(recipe, log):
+            started, index = time.perf_counter(), len(log)
             _seed_dropout(model, recipe.seed, index)
-            x, y = _epoch_data(crops, targets, recipe, index) if upcoming is None else upcoming.result()
+            data = epoch_data(crops, targets, recipe, index) if upcoming is None else upcoming.result()
             if index + 1 < recipe.epochs:
-                upcoming = ahead.submit(_epoch_data, crops, targets, recipe, index + 1)
-            history = model.fit(x, y, batch_size=recipe.batch_size, epochs=1, shuffle=False, verbose=0).history
+                upcoming = ahead.submit(epoch_data, crops, targets, recipe, index + 1)
+            history = model.fit(
+                data.x,
+                data.y,
+                sample_weight=data.weights,
+                batch_size=recipe.batch_size * recipe.transforms,
+                epochs=1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[] if recipe.schedule == "cosine" else [_Rate(recipe, log, steps)],
+            ).history
             scores = _score(model, *validation, recipe.batch_size) if validation is not None else (None, None)
             epoch = Epoch(
                 epoch=index + 1,
                 seconds=round(time.perf_counter() - started, 3),
-                loss=float(history["loss"][0]),
+                loss=float(history["loss"][0]) / recipe.transforms,
                 accuracy=float(history["accuracy"][0]),
                 learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
                 val_loss=scores[0],
                 val_accuracy=scores[1],
             )
             log.append(epoch)
-            average.add(len(log))
+            kept.add(log)
             if checkpoint_dir is not None:
                 _save(checkpoint_dir, stamp, model, log)
             if on_epoch:
                 on_epoch(epoch)
-    average.apply()
+    kept.apply()
     return log
 
 
-class _Average:
-    """The mean of the weights after each of the last epochs, kept beside the checkpoint."""
-
-    def __init__(self, model: keras.Model, recipe: Recipe, folder: Path | None, done: int) -> None:
-        self._model, self._folder = model, folder
-        self._first = recipe.epochs - recipe.average_epochs + 1
-        self._weights: list[npt.NDArray[Any]] = []
-        if folder is not None and recipe.average_epochs and done >= self._first:
-            path = self._path(done)
-            if not path.exists():
-                raise ModelFileError(f"{path} is missing", fix=f"delete {folder} to start again")
-            with np.load(path) as saved:
-                self._weights = [saved[name] for name in saved.files]
-
-    def _path(self, epoch: int) -> Path:
-        assert self._folder is not None
-        return self._folder / f"average-{epoch}.npz"
-
-    def add(self, epoch: int) -> None:
-        if epoch < self._first:
-            return
-        n, now = epoch - self._first, self._model.get_weights()
-        if n:
-            now = [(old * n + new) / (n + 1) for old, new in zip(self._weights, now, strict=True)]
-        self._weights = now
-        if self._folder is not None:
-            # Named by its epoch: whichever log a kill leaves behind finds the average that belongs to it.
-            np.savez(self._path(epoch), *self._weights)
-            self._path(epoch - 2).unlink(missing_ok=True)
-
-    def apply(self) -> None:
-        if self._weights:
-            self._model.set_weights(self._weights)
-
-
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    warmup = int(recipe.warmup_epochs * steps) if recipe.epochs > recipe.warmup_epochs else 0
-    schedule = keras.optimizers.schedules.CosineDecay(
+    rate = _cosine(recipe, steps) if recipe.schedule == "cosine" else recipe.learning_rate
+    kinds = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    options = {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}
+    optimizer = kinds[recipe.optimizer](rate, weight_decay=recipe.weight_decay or None, **options)
+    if recipe.weight_decay:
+        # Decay pulls on convolution and dense kernels only: shrinking a batch norm's scale or a bias has no merit.
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(
+        optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        loss_weights=float(recipe.transforms) if recipe.transforms > 1 else None,  # the sum over copies, not the mean
+        metrics=["accuracy"],
+        # XLA on the CPU is 1.3-9 times slower for these networks (measured); on a GPU Keras chooses.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+
+
+def _warmup_steps(recipe: Recipe, steps: int) -> int:
+    return int(recipe.warmup_epochs * steps) if recipe.epochs > recipe.warmup_epochs else 0
+
+
+def _cosine(recipe: Recipe, steps: int) -> Any:
+    warmup = _warmup_steps(recipe, steps)
+    return keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 10 if warmup else recipe.learning_rate,
         decay_steps=max(1, recipe.epochs * steps - warmup),
         alpha=0.001,
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    # Decay pulls on convolution and dense kernels only: shrinking a batch norm's scale or a bias has no merit.
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(
-        optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        # XLA on the CPU is 1.3-9 times slower for these networks (measured); on a GPU Keras chooses.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+
+
+class _Rate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+    """The rate of one epoch under ``constant`` and ``plateau``; while warming up, of each step."""
+
+    def __init__(self, recipe: Recipe, log: list[Epoch], steps: int) -> None:
+        super().__init__()
+        self._rate, self._first = plateau_rate(recipe, log), len(log) * steps
+        self._warmup = _warmup_steps(recipe, steps)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        step = self._first + batch
+        if batch == 0 or step <= self._warmup:
+            share = min(1.0, 0.1 + 0.9 * step / self._warmup) if self._warmup else 1.0
+            self.model.optimizer.learning_rate = self._rate * share
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -263,25 +187,6 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
     for layer, state in enumerate(states):
         state.assign(np.array([seed + layer, epoch << 20]))
-
-
-def _epoch_data(
-    crops: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32], recipe: Recipe, epoch: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    """The augmented, shuffled training set of one epoch, from ``(seed, epoch)`` alone."""
-    rng = np.random.default_rng([recipe.seed, epoch])
-    order = rng.permutation(len(crops))
-    narrow = recipe.side and epoch < recipe.epochs - recipe.epochs // 4
-    x = augment(crops[order], recipe.augmentation, rng, side=recipe.side if narrow else None)
-    y = targets[order]
-    if recipe.mixup:
-        share = rng.beta(recipe.mixup, recipe.mixup, len(x)).astype(np.float32)
-        share = np.maximum(share, 1 - share)
-        other = rng.permutation(len(x))
-        mixed = x * share[:, None, None] + x[other] * (1 - share)[:, None, None]
-        x = (mixed + 0.5).astype(np.uint8)
-        y = y * share[:, None] + y[other] * (1 - share)[:, None]
-    return x[..., None], y
 
 
 def _score(

@@ -1,0 +1,126 @@
+"""Presets: pipelines with a name and a recipe, in YAML files that users copy and edit.
+
+``pipeline`` is an id; ``recipe`` has more parameters of its classifier, one a line, which reads better than brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferbench.errors import ParameterError, UnknownNameError
+from ferbench.pipelines.spec import parse_pipeline_id
+from ferbench.registry import Spec
+
+__all__ = ["PresetInfo", "find_preset", "preset_text", "presets", "read_preset"]
+
+
+@dataclass(frozen=True)
+class PresetInfo:
+    """A named pipeline.
+
+    Attributes
+    ----------
+    name, title : str
+        What users type, and what it is.
+    pipeline : str
+        Its id, the recipe included.
+    source : str
+        The publication or system it follows.
+    published : dict
+        Published figures, with the protocol they were obtained under; empty where there are none.
+    training : dict
+        What ``ferbench train`` makes a network's targets of, unless told otherwise, on the ``dataset`` it names:
+        ``soft_labels``, ``teachers``, ``distil``.
+    """
+
+    name: str
+    title: str
+    pipeline: str
+    source: str = ""
+    published: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@cache
+def presets() -> dict[str, PresetInfo]:
+    """Every preset that comes along, by name, from ``presets/*.yaml``."""
+    folder = Path(str(resources.files("ferbench.pipelines") / "presets"))
+    return {file.stem: read_preset(file) for file in sorted(folder.glob("*.yaml"))}
+
+
+def find_preset(name: str) -> PresetInfo | None:
+    """The preset of that name, or in that YAML file; None where the text is neither, such as a pipeline's id."""
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ParameterError("no such preset file", got=name)
+        return read_preset(Path(name))
+    return presets().get(name)
+
+
+def read_preset(path: Path) -> PresetInfo:
+    """Read a preset file.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+        The file is no YAML, lacks or misnames a field, or its pipeline cannot be.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is no YAML file", got=" ".join(str(error).split())) from error
+    if not isinstance(content, Mapping):
+        raise ParameterError(f"{path} is no preset", got=type(content).__name__, expected="title and pipeline")
+    known = {f.name: f.type for f in fields(PresetInfo)} | {"recipe": ""}
+    for name, value in content.items():
+        if name not in known or name == "name":
+            raise UnknownNameError(f"field in {path}:", str(name), set(known) - {"name"})
+        kind = Mapping if name in ("recipe", "training", "published") else str
+        if not isinstance(value, kind):
+            raise ParameterError(f"{name} in {path}", got=repr(value), expected="fields" if kind is Mapping else "text")
+    if missing := {"title", "pipeline"} - set(content):
+        raise ParameterError(f"{path} is no preset", got=f"no {' and no '.join(sorted(missing))}")
+    rest = {name: value for name, value in content.items() if name not in ("recipe", "pipeline")}
+    return PresetInfo(
+        name=path.stem, pipeline=_with_recipe(path, content["pipeline"], content.get("recipe", {})), **rest
+    )
+
+
+def _with_recipe(path: Path, pipeline: str, recipe: Mapping[str, Any]) -> str:
+    """The canonical id of a pipeline whose classifier gets the recipe's parameters, too."""
+    parts = parse_pipeline_id(pipeline)
+    own = parts.classifier.params
+    if twice := sorted(set(own) & set(recipe)):
+        raise ParameterError(f"{path} says twice what {twice[0]} is", got=f"{own[twice[0]]} and {recipe[twice[0]]}")
+    values = {str(name): _value(v) for name, v in recipe.items()}
+    return replace(parts, classifier=Spec(parts.classifier.name, {**own, **values})).id
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    # YAML 1.1 reads 5e-4 as a text: it wants 5.0e-4.
+    is_number = isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value)
+    return float(value) if is_number else value
+
+
+def preset_text(title: str, pipeline: str, *, source: str = "") -> str:
+    """A preset file for a pipeline, its classifier's parameters as a recipe."""
+    parts = parse_pipeline_id(pipeline)
+    bare = replace(parts, classifier=Spec(parts.classifier.name))
+    content: dict[str, Any] = {"title": title, "pipeline": bare.id}
+    if parts.classifier.params:
+        content["recipe"] = {
+            name: list(v) if isinstance(v, tuple) else v for name, v in sorted(parts.classifier.params.items())
+        }
+    if source:
+        content["source"] = source
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
