@@ -96,14 +96,18 @@ def check_classifier(classifier: Any, *, save: bool = True) -> None:
     """Check a classifier of features: a spec, or an unfitted scikit-learn classifier with ``predict_proba``.
 
     ``classes_`` are the label names; probabilities are in [0, 1] and sum to 1, the most probable label is the one
-    predicted, two fits give the same, and so do a pickled and (``save``) a skops-saved classifier.
+    predicted, two fits give the same, and so do a pickled and (``save``) a skops-saved classifier. One whose tags say
+    ``positive_only`` gets no negative features.
     """
     from sklearn.base import clone
+    from sklearn.utils import get_tags
 
     classifier = create("classifiers", classifier) if isinstance(classifier, str) else classifier
     rng = np.random.default_rng(0)
     labels = np.array(["angry", "happy", "sad"])[np.arange(90) % 3]
     rows = (rng.normal(size=(90, 20)) + 2 * np.eye(3, 20)[np.arange(90) % 3]).astype(np.float32)
+    if get_tags(classifier).input_tags.positive_only:
+        rows = np.abs(rows)
     fitted = clone(classifier).fit(rows, labels)
     _require(list(fitted.classes_) == ["angry", "happy", "sad"], "classes_", list(fitted.classes_), "the label names")
     p = fitted.predict_proba(rows)

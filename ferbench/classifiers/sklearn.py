@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ferbench.classifiers.svm import RBFSVM, LinearSVM
-from ferbench.errors import ModelFileError
+from ferbench.classifiers.calibrated import Calibrated
+from ferbench.classifiers.kernel_machine import Approximation
+from ferbench.classifiers.kernel_svm import RBFSVM, Chi2SVM, IntersectionSVM
+from ferbench.classifiers.local_svm import LocalSVM
+from ferbench.classifiers.svm import LinearSVM
+from ferbench.errors import ParameterError
 
 __all__ = [
     "TRUSTED_TYPES",
-    "check_trees",
+    "chi2_svm",
+    "gaussian_nb",
+    "hist_gradient_boosting",
+    "intersection_svm",
     "knn",
+    "lda",
     "linear_svm",
+    "local_svm",
     "logistic_regression",
     "majority",
     "random_forest",
@@ -24,41 +31,25 @@ __all__ = [
 ]
 
 TRUSTED_TYPES = (
+    "ferbench.classifiers.calibrated.Calibrated",
+    "ferbench.classifiers.kernel_svm.Chi2SVM",
+    "ferbench.classifiers.kernel_svm.IntersectionSVM",
+    "ferbench.classifiers.kernel_svm.RBFSVM",
+    "ferbench.classifiers.local_svm.LocalSVM",
     "ferbench.classifiers.svm.LinearSVM",
-    "ferbench.classifiers.svm.RBFSVM",
     "ferbench.features.hog.HOG",
     "ferbench.features.lbp.LBP",
     "ferbench.features.pca.PCAFeatures",
     "ferbench.features.pixels.Pixels",
     "ferbench.features.union.Union",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 )
 """The types that a saved pipeline may hold, for ``skops.io.load(..., trusted=...)``, beside those of scikit-learn and
-numpy that skops trusts itself. skops leaves out ``Tree`` because scikit-learn follows its indices unchecked: call
-:func:`check_trees` on what was loaded. A plugin's types must be named by whoever loads the file."""
-
-
-def check_trees(fitted: Any) -> None:
-    """Check that every index in the trees of a loaded forest is within bounds; other estimators pass.
-
-    Raises
-    ------
-    ModelFileError
-        If a tree points outside its nodes, features or classes: prediction would read foreign memory or never end.
-    """
-    steps = [step for _, step in fitted.steps] if hasattr(fitted, "steps") else [fitted]
-    for tree in (member.tree_ for step in steps for member in getattr(step, "estimators_", ())):
-        node, n = np.arange(tree.node_count), tree.node_count
-        left, right = tree.children_left, tree.children_right
-        is_split = left != _LEAF
-        # scikit-learn numbers children after their parent, so that no path can come back to where it was.
-        ahead = [(node < child) & (child < n) for child in (left, right)]
-        feature_known = (tree.feature >= 0) & (tree.feature < tree.n_features)
-        if not (ahead[0] & ahead[1] & feature_known)[is_split].all() or len(tree.value) != n:
-            raise ModelFileError("a decision tree in the saved model is damaged", fix="train and save it again")
-
-
-_LEAF = -1
+numpy that skops trusts itself. ``Tree`` and ``TreePredictor`` hold arrays whose indices scikit-learn follows unchecked:
+call :func:`ferbench.classifiers.trees.check_trees` on what was loaded. ``Bunch`` is a dictionary that does nothing when
+it is loaded. A plugin's types must be named by whoever loads the file."""
 
 
 def majority() -> Any:
@@ -74,10 +65,49 @@ def linear_svm(C: float = 0.01, balanced: bool = False, random_state: int = 0) -
 
 
 def rbf_svm(
-    C: float = 10.0, gamma: float | str = "scale", balanced: bool = False, cache_mb: int = 500, random_state: int = 0
+    C: float = 10.0,
+    gamma: float | str = "scale",
+    balanced: bool = False,
+    approximation: Approximation = None,
+    n_components: int = 1000,
+    memory_mb: int = 4000,
+    cache_mb: int = 500,
+    random_state: int = 0,
 ) -> RBFSVM:
-    """Support vector machine with a Gaussian kernel; see :class:`ferbench.classifiers.svm.RBFSVM`."""
-    return RBFSVM(C=C, gamma=gamma, balanced=balanced, cache_mb=cache_mb, random_state=random_state)
+    """Support vector machine with a Gaussian kernel; see :class:`ferbench.classifiers.kernel_svm.RBFSVM`."""
+    return RBFSVM(C, gamma, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
+
+
+def chi2_svm(
+    C: float = 10.0,
+    gamma: float | str = "scale",
+    balanced: bool = False,
+    approximation: Approximation = None,
+    n_components: int = 1000,
+    memory_mb: int = 4000,
+    cache_mb: int = 500,
+    random_state: int = 0,
+) -> Chi2SVM:
+    """Support vector machine with the χ² kernel; see :class:`ferbench.classifiers.kernel_svm.Chi2SVM`."""
+    return Chi2SVM(C, gamma, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
+
+
+def intersection_svm(
+    C: float = 10.0,
+    balanced: bool = False,
+    approximation: Approximation = None,
+    n_components: int = 1000,
+    memory_mb: int = 4000,
+    cache_mb: int = 500,
+    random_state: int = 0,
+) -> IntersectionSVM:
+    """Histogram intersection machine; see :class:`ferbench.classifiers.kernel_svm.IntersectionSVM`."""
+    return IntersectionSVM(C, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
+
+
+def local_svm(n_neighbors: int = 200, C: float = 1.0, n_iter: int = 100, random_state: int = 0) -> LocalSVM:
+    """Linear machine of each face's neighbours; see :class:`ferbench.classifiers.local_svm.LocalSVM`."""
+    return LocalSVM(n_neighbors=n_neighbors, C=C, n_iter=n_iter, random_state=random_state)
 
 
 def logistic_regression(C: float = 1.0, balanced: bool = False, max_iter: int = 1000, random_state: int = 0) -> Any:
@@ -93,11 +123,21 @@ def logistic_regression(C: float = 1.0, balanced: bool = False, max_iter: int = 
     )
 
 
-def knn(n_neighbors: int = 15, weights: str = "distance", metric: str = "euclidean") -> Any:
-    """k nearest neighbours, by exhaustive search: no tree helps in hundreds of dimensions."""
+def knn(
+    n_neighbors: int = 15,
+    weights: str = "distance",
+    metric: str = "euclidean",
+    calibrate: bool = True,
+    random_state: int = 0,
+) -> Calibrated:
+    """k nearest neighbours, by exhaustive search: no tree helps in hundreds of dimensions.
+
+    ``calibrate``, here and below: see :class:`ferbench.classifiers.calibrated.Calibrated`.
+    """
     from sklearn.neighbors import KNeighborsClassifier
 
-    return KNeighborsClassifier(n_neighbors=n_neighbors, weights=weights, metric=metric, algorithm="brute")
+    nearest = KNeighborsClassifier(n_neighbors=n_neighbors, weights=weights, metric=metric, algorithm="brute")
+    return _calibrated("knn", nearest, calibrate, random_state)
 
 
 def random_forest(
@@ -105,15 +145,77 @@ def random_forest(
     max_depth: int | None = None,
     min_samples_leaf: int = 2,
     balanced: bool = False,
+    calibrate: bool = True,
     random_state: int = 0,
-) -> Any:
+) -> Calibrated:
     """Random forest; the probability of a class is its mean share in the leaves reached."""
     from sklearn.ensemble import RandomForestClassifier
 
-    return RandomForestClassifier(
+    forest = RandomForestClassifier(
         n_estimators=n_estimators,
         max_depth=max_depth,
         min_samples_leaf=min_samples_leaf,
         class_weight="balanced" if balanced else None,
         random_state=random_state,
     )
+    return _calibrated("random-forest", forest, calibrate, random_state)
+
+
+def hist_gradient_boosting(
+    learning_rate: float = 0.1,
+    max_iter: int = 100,
+    max_leaf_nodes: int = 31,
+    min_samples_leaf: int = 20,
+    l2_regularization: float = 0.0,
+    max_features: float = 1.0,
+    balanced: bool = False,
+    calibrate: bool = True,
+    random_state: int = 0,
+) -> Calibrated:
+    """Gradient boosting of trees on features in 255 bins, ``max_iter`` rounds of a tree for each class.
+
+    ``max_features`` is the share of the features that each split looks at: with thousands of them, a tenth learns ten
+    times as fast.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    boosting = HistGradientBoostingClassifier(
+        learning_rate=learning_rate,
+        max_iter=max_iter,
+        max_leaf_nodes=max_leaf_nodes,
+        min_samples_leaf=min_samples_leaf,
+        l2_regularization=l2_regularization,
+        max_features=max_features,
+        class_weight="balanced" if balanced else None,
+        early_stopping=False,  # its held-out rows would be drawn without regard to who is shown
+        random_state=random_state,
+    )
+    return _calibrated("hist-gradient-boosting", boosting, calibrate, random_state)
+
+
+def lda(shrinkage: float | str | None = "auto", calibrate: bool = True, random_state: int = 0) -> Calibrated:
+    """Linear discriminant analysis; ``shrinkage`` of the covariance is a share, or Ledoit and Wolf's (``auto``)."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
+    return _calibrated("lda", analysis, calibrate, random_state)
+
+
+def gaussian_nb(var_smoothing: float = 1e-3, calibrate: bool = True, random_state: int = 0) -> Calibrated:
+    """Naive Bayes with a normal distribution of each feature in each class.
+
+    ``var_smoothing``, a share of the largest variance, is added to all: bins of histograms that are 0 in nearly every
+    face would decide alone.
+    """
+    from sklearn.naive_bayes import GaussianNB
+
+    return _calibrated("gaussian-nb", GaussianNB(var_smoothing=var_smoothing), calibrate, random_state)
+
+
+def _calibrated(name: str, estimator: Any, calibrate: bool, random_state: int) -> Calibrated:
+    try:
+        # Inside, scikit-learn would look at the values hours later, when it is fitted.
+        estimator._validate_params()
+    except ValueError as error:
+        raise ParameterError(f"{name} has a parameter that cannot be", got=str(error)) from error
+    return Calibrated(estimator, calibrate=calibrate, random_state=random_state)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ferbench.errors import ParameterError
 
-__all__ = ["best_temperature", "check_calibration_labels", "consistent_temperature"]
+__all__ = ["best_temperature", "check_calibration_labels", "consistent_temperature", "hold_out"]
 
 
 def best_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.intp]) -> float:
@@ -62,6 +62,35 @@ def consistent_temperature(scores: npt.NDArray[np.floating[Any]], truth: npt.NDA
         # All right, or no better than chance: no temperature makes the two equal, and one end is nearest.
         return 0.01 if excess(coldest) <= 0 else 100.0
     return float(np.exp(brentq(excess, coldest, hottest)))
+
+
+def hold_out(
+    labels: npt.NDArray[Any], seed: int, held_out: float = 0.1, share: float = 0.9
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows for a first fit and rows held out to find its temperature, each with every class.
+
+    Parameters
+    ----------
+    labels : (N,)
+    seed : int
+    held_out, share : float
+        Shares of each class that are held out, and that are fitted to.
+
+    Returns
+    -------
+    fitted, held_out : (n,) int
+        Ascending positions; both empty where there are fewer than ten rows, or a class of fewer than two.
+    """
+    rng = np.random.default_rng(seed)
+    part, out = [], []
+    for name in np.unique(labels):
+        mine = rng.permutation(np.flatnonzero(labels == name))
+        if len(labels) < 10 or len(mine) < 2:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        n_out = max(1, round(held_out * len(mine)))
+        out.append(mine[:n_out])
+        part.append(mine[n_out : n_out + max(1, round(share * len(mine)))])
+    return np.sort(np.concatenate(part)), np.sort(np.concatenate(out))
 
 
 def check_calibration_labels(labels: npt.ArrayLike, learnt: npt.ArrayLike) -> None:

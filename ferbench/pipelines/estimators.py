@@ -24,7 +24,8 @@ def read_skops(path: Path) -> Any:
     """
     import skops.io
 
-    from ferbench.classifiers.sklearn import TRUSTED_TYPES, check_trees
+    from ferbench.classifiers.sklearn import TRUSTED_TYPES
+    from ferbench.classifiers.trees import check_trees
 
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.classifiers.trees import fitted_parts
 from ferbench.errors import DeviceError, NotFittedError, ParameterError
 
 __all__ = ["SklearnRuntime", "SklearnSession"]
@@ -84,5 +85,6 @@ class SklearnRuntime:
 
 def _set_forest_jobs(classifier: Any, threads: int) -> None:
     """Give estimators with their own pool (forests, nearest neighbours) the same limit; 1 needs no pool at all."""
-    if "n_jobs" in getattr(classifier, "get_params", dict)():
-        classifier.set_params(n_jobs=None if threads == 1 else threads)
+    for part in fitted_parts(classifier):
+        if "n_jobs" in getattr(part, "get_params", dict)():
+            part.set_params(n_jobs=None if threads == 1 else threads)

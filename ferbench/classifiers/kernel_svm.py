@@ -1,0 +1,202 @@
+"""Kernel support vector machines: Gaussian, χ² and histogram intersection.
+
+References
+----------
+.. [1] J. Zhang, M. Marszałek, S. Lazebnik, C. Schmid: Local features and kernels for classification of texture and
+   object categories. International Journal of Computer Vision 73(2), 2007.
+.. [2] S. Maji, A. Berg, J. Malik: Classification using intersection kernel support vector machines is efficient.
+   CVPR 2008.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.classifiers.kernel_machine import Approximation, KernelSVM
+from ferbench.classifiers.kernels import additive_map, chi2_distance, gaussian, intersection
+from ferbench.classifiers.svm import check_positive
+from ferbench.errors import DataError, ParameterError
+
+__all__ = ["RBFSVM", "Chi2SVM", "IntersectionSVM"]
+
+Matrix = npt.NDArray[np.float32]
+
+_SCALE_ROWS = 500
+"""Training rows among which the mean χ² distance is taken: 125,000 pairs."""
+
+
+class _GammaSVM(KernelSVM):
+    """A kernel with a width."""
+
+    def __init__(
+        self,
+        C: float = 10.0,
+        gamma: float | str = "scale",
+        balanced: bool = False,
+        approximation: Approximation = None,
+        n_components: int = 1000,
+        memory_mb: int = 4000,
+        cache_mb: int = 500,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(C, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
+        self.gamma = gamma
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.gamma != "scale":
+            check_positive("gamma", self.gamma)
+
+    def _learn_scale(self, rows: Matrix) -> None:
+        self.gamma_ = self._usual_gamma(rows) if self.gamma == "scale" else float(self.gamma)
+
+    def _usual_gamma(self, rows: Matrix) -> float:
+        """The width that ``gamma="scale"`` stands for."""
+        raise NotImplementedError
+
+
+class RBFSVM(_GammaSVM):
+    """Support vector machine with a Gaussian kernel, with temperature-scaled probabilities.
+
+    How it is fitted, and what memory that takes, is that of :class:`KernelSVM`.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of regularisation.
+    gamma : float or "scale"
+        Width of the kernel ``exp(-gamma * |a - b|²)``; ``"scale"`` is 1 / (D * variance of the features).
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
+    approximation : None or "nystroem"
+        Exact, or by kernel values with ``n_components`` training rows.
+    n_components : int
+        Landmarks of the Nyström approximation; all rows where there are fewer.
+    memory_mb : int
+        Most memory for kernel values of an exact fit, in megabytes.
+    cache_mb : int
+        Memory in which LIBSVM keeps rows of them, in megabytes.
+    random_state : int
+        Seed of the rows held out, and of the landmarks.
+
+    Attributes
+    ----------
+    support_vectors_ : (S, D) float32
+        Support vectors, or landmarks.
+    coef_ : (S, P) float32
+        Weight of each in each of the P = C (C - 1) / 2 pairs; (S, C) of an approximation.
+    """
+
+    def _usual_gamma(self, rows: Matrix) -> float:
+        return 1.0 / (int(rows.shape[1]) * (float(rows.var()) or 1.0))
+
+    def _norms(self, rows: Matrix) -> Matrix:
+        return np.asarray(np.einsum("ij,ij->i", rows, rows))
+
+    def _kernel(self, rows: Matrix, others: Matrix, norms: Matrix) -> Matrix:
+        return gaussian(rows, others, norms, self.gamma_)
+
+
+class _HistogramSVM(KernelSVM):
+    """A kernel that compares histograms: features that are nowhere negative."""
+
+    _approximations = (None, "nystroem", "additive")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _check_rows(self, rows: Matrix) -> None:
+        if rows.size and rows.min() < 0:
+            raise DataError(
+                f"{type(self).__name__} compares histograms",
+                got=f"a feature of {rows.min():.3g}",
+                expected="features that are 0 or more, such as lbp's or hog's",
+                fix="use rbf-svm for other features",
+            )
+
+
+class Chi2SVM(_HistogramSVM, _GammaSVM):
+    """Support vector machine with the exponential χ² kernel, with temperature-scaled probabilities.
+
+    The kernel is ``exp(-gamma Σ (a - b)² / (a + b))`` [1]_. How it is fitted, and what memory that takes, is that of
+    :class:`KernelSVM`.
+
+    Parameters
+    ----------
+    C, balanced, n_components, memory_mb, cache_mb, random_state
+        As those of :class:`RBFSVM`.
+    gamma : float or "scale"
+        ``"scale"`` is 1 / mean χ² distance of training rows [1]_.
+    approximation : None, "nystroem" or "additive"
+        Exact; by kernel values with ``n_components`` training rows; or by a map of each feature to three for the
+        additive kernel ``Σ 2 a b / (a + b)``, which takes no ``gamma``. The map of N rows of D features takes 12 N D
+        bytes.
+    """
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.approximation == "additive" and self.gamma != "scale":
+            raise ParameterError(
+                "the additive χ² kernel has no gamma", got=repr(self.gamma), fix="leave gamma out, or use nystroem"
+            )
+
+    def _learn_scale(self, rows: Matrix) -> None:
+        if self.approximation == "additive":
+            self.scale_ = _mean_length(rows)
+        else:
+            super()._learn_scale(rows)
+
+    def _usual_gamma(self, rows: Matrix) -> float:
+        chosen = np.random.default_rng(self.random_state).permutation(len(rows))[:_SCALE_ROWS]
+        some = rows[np.sort(chosen)]
+        total = float(chi2_distance(some, some, self._norms(some)).sum())
+        return len(some) * (len(some) - 1) / total if total > 0 else 1.0
+
+    def _norms(self, rows: Matrix) -> Matrix:
+        return np.asarray(rows.sum(axis=1))
+
+    def _kernel(self, rows: Matrix, others: Matrix, norms: Matrix) -> Matrix:
+        values = chi2_distance(rows, others, norms)
+        values *= np.float32(-self.gamma_)
+        return np.asarray(np.exp(values, out=values))
+
+    def _map(self, rows: Matrix) -> Matrix:
+        return additive_map(rows / np.float32(self.scale_), "chi2")
+
+
+class IntersectionSVM(_HistogramSVM):
+    """Support vector machine with the histogram intersection kernel, with temperature-scaled probabilities.
+
+    The kernel is ``Σ min(a, b)`` [2]_, divided by the mean sum of a training row: ``C`` does not depend on how features
+    are scaled. How it is fitted, and what memory that takes, is that of :class:`KernelSVM`.
+
+    Parameters
+    ----------
+    C, balanced, n_components, memory_mb, cache_mb, random_state
+        As those of :class:`RBFSVM`.
+    approximation : None, "nystroem" or "additive"
+        Exact; by kernel values with ``n_components`` training rows; or by a map of each feature to three, which for N
+        rows of D features takes 12 N D bytes.
+    """
+
+    def _learn_scale(self, rows: Matrix) -> None:
+        self.scale_ = _mean_length(rows)
+
+    def _norms(self, rows: Matrix) -> Matrix:
+        return np.zeros(len(rows), np.float32)
+
+    def _kernel(self, rows: Matrix, others: Matrix, norms: Matrix) -> Matrix:
+        return np.asarray(intersection(rows, others) / np.float32(self.scale_))
+
+    def _map(self, rows: Matrix) -> Matrix:
+        return additive_map(rows / np.float32(self.scale_), "intersection")
+
+
+def _mean_length(rows: Matrix) -> float:
+    """Mean sum of a row: what a row's kernel value with itself is before it is scaled."""
+    return float(rows.sum(axis=1, dtype=np.float64).mean()) or 1.0
