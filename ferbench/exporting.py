@@ -187,7 +187,7 @@ def _open_dataset(
     trained_on: dict[str, Any], name: str | None, split: str, calibration_split: str, quantize: str
 ) -> Dataset:
     """The data to compare on; refused where the comparison would be on faces that were learnt from."""
-    from ferbench.datasets import load_dataset
+    from ferbench.datasets import has_learnt_from, load_dataset
 
     if name is None and "dataset" not in trained_on:
         raise DataError(
@@ -203,9 +203,8 @@ def _open_dataset(
             expected=trained_on.get("revision"),
             fix="name data to compare on: --dataset NAME, or --unchecked",
         )
-    learnt = {trained_on.get("split")} if is_same else set()
-    learnt |= {calibration_split} if quantize == "int8" else set()
-    if split in learnt or (learnt and "all" in (split, *learnt)):
+    is_seen = has_learnt_from(trained_on, dataset=name or trained_on["dataset"], revision=data.revision, split=split)
+    if is_seen or (quantize == "int8" and (split == calibration_split or "all" in (split, calibration_split))):
         raise ParameterError(
             "an export cannot be judged on what was learnt from", got=f"split {split!r}", expected="a held-out split"
         )

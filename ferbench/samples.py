@@ -41,6 +41,8 @@ class DatasetInfo:
         Published class counts, where there are any; ``ferbench data audit`` compares.
     is_synthetic : bool
         True for generated faces; every report says so.
+    pictures_of : str
+        Registry name of the dataset whose pictures these are, split by split, where only the labels are others.
     """
 
     name: str
@@ -53,6 +55,7 @@ class DatasetInfo:
     files: tuple[str, ...] = ()
     official_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     is_synthetic: bool = False
+    pictures_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.records import Pretrained, digest
-from ferbench.errors import FerbenchError, InvalidSuiteError, ModelFileError
+from ferbench.datasets import has_learnt_from
+from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
-from ferbench.registry import parse_spec
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
 
@@ -168,13 +168,11 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
     InvalidSuiteError
         If the pipeline learnt from the very faces that would be scored, or does not know an expression among them.
     """
-    dataset, split = _text(saved.trained_on.get("dataset")), saved.trained_on.get("split")
-    # The same content under other parameters, such as another container's path, is the same faces.
-    is_same = dataset is not None and _base(dataset) == _base(facts.spec)
-    if is_same and saved.trained_on.get("revision") == facts.revision and (split == scored or "all" in (split, scored)):
+    known = saved.trained_on
+    if has_learnt_from(known, dataset=facts.spec, revision=facts.revision, split=scored):
         raise InvalidSuiteError(
             f"{place}: {saved.name} would be scored on faces that it was trained on",
-            got=f"trained on {dataset} {split}, scored on {facts.spec} {scored}, both of revision {facts.revision}",
+            got=f"trained on {known['dataset']} {known['split']}, scored on {facts.spec} {scored}",
             expected="a split that it has not seen",
             fix="score another split, or remove the pipeline",
         )
@@ -187,10 +185,3 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
             if unknown == ["contempt"]
             else "score it on another data set",
         )
-
-
-def _base(spec: str) -> str:
-    try:
-        return parse_spec(spec).name
-    except FerbenchError:
-        return spec

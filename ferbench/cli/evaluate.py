@@ -97,6 +97,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[str, Any]:
     import ferbench
+    from ferbench.datasets import has_learnt_from
 
     quality = result.quality
     record: dict[str, Any] = {
@@ -117,6 +118,9 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     record["labels"], record["confusion"] = quality.labels, quality.confusion
     record["interval"] = f"95 %, bootstrap over {quality.interval_over}"
     record["permuted_labels"] = quality.permuted_labels
+    record["has_learnt_from_these"] = has_learnt_from(
+        pipeline.trained_on, dataset=samples.dataset, revision=samples.revision, split=samples.split
+    )
     record["ferbench"] = ferbench.__version__
     return record
 
@@ -179,8 +183,9 @@ def _text(record: dict[str, Any]) -> str:
         *textwrap.wrap(about, WIDTH, break_on_hyphens=False),
         "",
     ]
+    warnings = _warnings(record)
     if "robustness" in record:
-        return "\n".join(head + _robustness_lines(record["robustness"]))
+        return "\n".join(head + _robustness_lines(record["robustness"]) + warnings)
     rows = [
         *head,
         *(line(name) for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")),
@@ -193,6 +198,11 @@ def _text(record: dict[str, Any]) -> str:
             if s["support"]
         ),
     ]
-    if record["permuted_labels"]:
-        rows += ["", f"warning: {record['permuted_labels']}"]
-    return "\n".join(rows)
+    return "\n".join(rows + warnings)
+
+
+def _warnings(record: dict[str, Any]) -> list[str]:
+    said = [record["permuted_labels"]] if record["permuted_labels"] else []
+    if record["has_learnt_from_these"]:
+        said.append("it learnt from these very faces: the figures say nothing about others")
+    return [line for text in said for line in ("", *textwrap.wrap(f"warning: {text}", WIDTH))]

@@ -152,7 +152,7 @@ def _fit_network(
     recipe = create("classifiers", pipeline.parts.classifier).recipe
     options: dict[str, Any] = {"checkpoint_dir": args.out / "checkpoints"}
     if settings:
-        options["targets"] = _targets(samples, settings)
+        options["targets"] = _targets(samples, validation, settings)
     if initial is not None:
         options["initial"] = initial
     if validation is not None and validation.kind == "crops":
@@ -207,7 +207,8 @@ def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value}
 
 
-def _targets(samples: Samples, settings: dict[str, Any]) -> npt.NDArray[np.float32]:
+def _targets(samples: Samples, validation: Samples | None, settings: dict[str, Any]) -> npt.NDArray[np.float32]:
+    from ferbench.datasets import has_learnt_from
     from ferbench.pipelines import load_pipeline
     from ferbench.pipelines.targets import distilled_targets, label_targets, vote_targets
 
@@ -215,7 +216,16 @@ def _targets(samples: Samples, settings: dict[str, Any]) -> npt.NDArray[np.float
     targets = vote_targets(samples, votes) if votes else label_targets(samples)
     if not settings.get("teachers"):
         return targets
-    return distilled_targets(targets, samples, [load_pipeline(t) for t in settings["teachers"]], settings["distil"])
+    teachers = [load_pipeline(name) for name in settings["teachers"]]
+    for name, teacher in zip(settings["teachers"], teachers, strict=True):
+        if validation is not None and has_learnt_from(
+            teacher.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
+        ):
+            raise ParameterError(
+                f"the teacher {name} learnt from the faces of --val-split {validation.split}",
+                expected="a teacher that has not seen them",
+            )
+    return distilled_targets(targets, samples, teachers, settings["distil"])
 
 
 def _reporter(progress: Any, task: Any, log: Path) -> Callable[[Any], None]:

@@ -11,6 +11,7 @@ from ferbench.datasets.base import skipped_warning
 from ferbench.datasets.decode import read_image
 from ferbench.datasets.folds import subject_folds
 from ferbench.datasets.loading import load_dataset
+from ferbench.datasets.overlap import has_learnt_from
 from ferbench.datasets.paths import cache_dir, data_root
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "audit",
     "cache_dir",
     "data_root",
+    "has_learnt_from",
     "load_dataset",
     "read_image",
     "skipped_warning",

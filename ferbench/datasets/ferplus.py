@@ -96,6 +96,7 @@ class FERPlus(StoredDataset):
         licence="votes: MIT; images: FER2013's terms",
         homepage="https://github.com/microsoft/FERPlus",
         files=("fer2013new.csv", "ferplus/fer2013new.csv"),
+        pictures_of="fer2013",
     )
 
     def __init__(

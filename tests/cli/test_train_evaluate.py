@@ -52,6 +52,12 @@ def test_evaluate_prints_a_table_within_80_columns(trained: Path, capsys: pytest
     assert len(items.read_text().splitlines()) == 71
 
 
+def test_evaluate_warns_of_faces_that_were_learnt_from(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split, seen in (("train", True), ("test", False)):
+        assert main(["evaluate", str(trained), "--dataset", SYNTHETIC, "--split", split]) == 0
+        assert ("warning: it learnt from these very faces" in capsys.readouterr().out) is seen
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

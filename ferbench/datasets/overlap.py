@@ -1,0 +1,51 @@
+"""Whether a model learnt from the faces that it is to be judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferbench.errors import FerbenchError
+from ferbench.registry import entries, entry, parse_spec
+
+__all__ = ["has_learnt_from"]
+
+
+def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: str, split: str) -> bool:
+    """Whether a record of a training names the faces of this split.
+
+    Parameters
+    ----------
+    trained_on : mapping
+        ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them.
+    dataset, revision, split : str
+        Name or spec of the dataset, digest of its content, and what is to be scored; ``all`` is every split.
+
+    Returns
+    -------
+    bool
+        True where the content is the same, or where both label the same pictures, as FER2013 and FER+ do: their
+        splits then have the same names, and their digests say nothing.
+    """
+    learnt, learnt_split = trained_on.get("dataset"), trained_on.get("split")
+    if not isinstance(learnt, str) or not (learnt_split == split or "all" in (learnt_split, split)):
+        return False
+    # The same content under other parameters, such as another container's path, is the same faces.
+    if _name(learnt) == _name(dataset):
+        return trained_on.get("revision") == revision
+    return _pictures(_name(learnt)) == _pictures(_name(dataset))
+
+
+def _name(spec: str) -> str:
+    try:
+        return parse_spec(spec).name
+    except FerbenchError:
+        return spec  # a path
+
+
+def _pictures(name: str) -> str:
+    """Name of the dataset that the pictures come from."""
+    if name not in entries("datasets"):
+        return name
+    known = getattr(entry("datasets", name).load(), "known", None)
+    return getattr(known, "pictures_of", "") or name

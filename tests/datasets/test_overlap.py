@@ -1,0 +1,31 @@
+"""Which faces a model must not be judged on."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferbench.datasets import has_learnt_from
+
+FER = {"dataset": "fer2013", "split": "train", "revision": "a" * 16}
+
+
+@pytest.mark.parametrize(
+    ("trained", "dataset", "revision", "split", "seen"),
+    [
+        (FER, "fer2013", "a" * 16, "train", True),
+        (FER, "fer2013(path=/elsewhere.csv)", "a" * 16, "train", True),
+        (FER, "fer2013", "a" * 16, "all", True),
+        (FER, "fer2013", "a" * 16, "val", False),
+        (FER, "fer2013", "b" * 16, "train", False),
+        (FER, "ferplus(mode=majority)", "b" * 16, "train", True),
+        (FER, "ferplus", "b" * 16, "val", False),
+        ({**FER, "dataset": "ferplus"}, "fer2013", "b" * 16, "train", True),
+        ({**FER, "dataset": "ferplus", "split": "all"}, "fer2013", "b" * 16, "test", True),
+        (FER, "ckplus", "b" * 16, "train", False),
+        (FER, "./my/faces", "b" * 16, "train", False),
+        ({"dataset": None, "split": "train"}, "fer2013", "a" * 16, "train", False),
+        ({}, "fer2013", "a" * 16, "all", False),
+    ],
+)
+def test_the_same_pictures_are_known_by_content_or_origin(trained, dataset, revision, split, seen) -> None:
+    assert has_learnt_from(trained, dataset=dataset, revision=revision, split=split) is seen
