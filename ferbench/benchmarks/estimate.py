@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ferbench.benchmarks.grid import candidates, count_fits, search_work
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.records import Cell
 from ferbench.registry import parse_spec
@@ -39,7 +40,16 @@ def estimate_cell(cell: Cell, plan: Plan) -> float:
     classifier = parse_spec(cell.pipeline.classifier)
     slower = _SLOW_CLASSIFIERS.get(classifier.name, 1.0)
     passes = float(classifier.params.get("epochs", _DEFAULT_EPOCHS)) if family == "deep" else slower
-    return _START_S[family] + n * (face + _LEARN_S[family] * passes)
+    fits, scored = search_work(cell)
+    judged = n if cell.options.get("search", {}).get("by") != "tune" else _n_tuned(cell, plan)
+    learning = _LEARN_S[family] * passes
+    return _START_S[family] + n * (face + learning * (1 + fits)) + scored * judged * _CLASSIFY_S[family]
+
+
+def _n_tuned(cell: Cell, plan: Plan) -> int:
+    search = cell.options["search"]
+    n = plan.facts[cell.dataset].splits[search["split"]].n
+    return min(n, search["limit"] or n)
 
 
 def estimate_wall(cells: Iterable[Cell], plan: Plan, jobs: int) -> float:
@@ -77,9 +87,26 @@ def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) 
         scored = sum(cell.kind == "quality" for cell in mine)
         pretrained = "  (pretrained)" if row in plan.saved else ""
         lines.append(f"  {row:<{width}}  {scored} quality, {timed} latency  {quality.pipeline.id}{pretrained}")
+        lines += _describe_search(plan, quality, width)
     counts = {kind: sum(cell.kind == kind for cell in chosen) for kind in ("fit", "quality", "latency")}
     text = ", ".join(f"{n} {kind}" for kind, n in counts.items())
     lines.append(f"{len(chosen)} cells ({text}); {len(chosen) - len(todo)} done already")
+    if (n_fits := sum(count_fits(cell) for cell in chosen if cell.kind == "fit")) > counts["fit"]:
+        lines.append(f"{n_fits:,} fits in all, {n_fits - counts['fit']:,} of them to choose settings")
     if todo:
         lines.append(f"about {say_duration(estimate_wall(todo, plan, jobs))} with {jobs} jobs")
     return "\n".join(lines)
+
+
+def _describe_search(plan: Plan, quality: Cell, width: int) -> list[str]:
+    """What is tried to find a row's settings, in words."""
+    fit = next((cell for cell in plan.of_kind("fit") if cell.id == quality.options.get("fit")), None)
+    if fit is None or "grid" not in fit.options:
+        return []
+    grid, search = fit.options["grid"], fit.options["search"]
+    n = len(candidates(fit.pipeline.classifier, grid))
+    where = f"{search['folds']} folds" if search["by"] == "folds" else f"the split {search['split']}"
+    how = ", by successive halving" if search["method"] == "halving" else ""
+    each = " in each fold" if fit.n_folds else ""
+    text = f"tuned: {n} settings of {', '.join(grid)} on {where}{how}: {count_fits(fit) - 1} fits{each}"
+    return [f"  {'':<{width}}  {text}"]

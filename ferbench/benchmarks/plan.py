@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferbench.benchmarks.facts import DatasetFacts
+from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
 from ferbench.benchmarks.records import SCHEMA, Cell, PipelineSpec, digest
-from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite, parse_device
+from ferbench.benchmarks.suite import (
+    DatasetEntry,
+    PipelineEntry,
+    PipelineOverride,
+    Profile,
+    Suite,
+    parse_device,
+)
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.preset import presets
 from ferbench.pipelines.spec import Family, PipelineParts, complete, parse_pipeline_id
@@ -26,6 +34,8 @@ class Row:
     parts: PipelineParts
     limit: int | None
     saved: SavedPipeline | None = None
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    search: Search = field(default_factory=Search)
 
     @property
     def pipeline(self) -> PipelineSpec:
@@ -82,6 +92,11 @@ class Plan:
             # A saved pipeline counts by its content; the others are as they were before there were saved ones.
             if (name := entry.pop("saved")) is not None:
                 entry["saved"] = contents.get(name, "")
+            # Likewise those that are not tuned.
+            for part in (entry, *entry["profiles"].values()):
+                for key in ("grid", "search"):
+                    if part.get(key) is None:
+                        part.pop(key, None)
         return digest(
             {
                 "suite": suite,
@@ -120,7 +135,9 @@ def needed_splits(suite: Suite, entry: DatasetEntry) -> tuple[str, ...]:
     if entry.protocol == "subject-kfold":
         return ("all",)
     is_fitting = any(pipeline.saved is None for pipeline in suite.pipelines)
-    return (entry.train, entry.test) if is_fitting else (entry.test,)
+    is_tuning = entry.tune is not None and any(p.search is not None and p.search.by == "tune" for p in suite.pipelines)
+    tune = (entry.tune,) if is_tuning and entry.tune is not None else ()
+    return (entry.train, *tune, entry.test) if is_fitting else (entry.test,)
 
 
 def expand(
@@ -181,17 +198,31 @@ def _rows(suite: Suite, profile: str | None, saved: Mapping[str, SavedPipeline])
         for runtime in entry.runtimes or [str(parts.runtime)]:
             chosen = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
             label = f"{entry.id}@{runtime}" if len(entry.runtimes) > 1 else entry.id
-            rows.append(Row(label, chosen, change.limit or entry.limit, trained))
+            grid = entry.grid if change.grid is None else change.grid
+            row = Row(label, chosen, change.limit or entry.limit, trained, grid or {}, entry.search or Search())
+            _check_grid(row, suite.place(entry.id))
+            rows.append(row)
     if not rows:
         raise InvalidSuiteError(f"suite {suite.name} leaves out every pipeline under profile {profile!r}")
-    seen: dict[tuple[str, int | None, str | None], str] = {}
+    seen: dict[tuple[object, ...], str] = {}
     for row in rows:
-        same = seen.setdefault((row.parts.id, row.limit, row.saved.content if row.saved else None), row.name)
+        tuned = digest([row.grid, row.search.model_dump()]) if row.grid else None
+        same = seen.setdefault((row.parts.id, row.limit, row.saved.content if row.saved else None, tuned), row.name)
         if same != row.name:
             raise InvalidSuiteError(
                 f"suite {suite.name}: the rows {same!r} and {row.name!r} are the same pipeline", got=row.parts.id
             )
     return rows
+
+
+def _check_grid(row: Row, place: str) -> None:
+    """Refuse a grid of parameters that the classifier's spec sets already."""
+    if twice := sorted(set(row.grid) & set(row.parts.classifier.params)):
+        raise InvalidSuiteError(
+            f"{place}: {twice[0]!r} is set in the classifier and in the grid",
+            got=str(row.parts.classifier),
+            fix="remove it from one of them",
+        )
 
 
 def _parts_of(entry: PipelineEntry, change: PipelineOverride) -> PipelineParts:
@@ -238,7 +269,16 @@ def _dataset_cells(
         common |= {"row": row.name, "train_split": train if row.saved is None else ""}
         for fold in folds:
             if row.saved is None:
-                fit = Cell(kind="fit", pipeline=row.fit_spec, eval_split="", limit=train_limit, **common, **fold)
+                options = _search_options(suite, budget, entry, row)
+                fit = Cell(
+                    kind="fit",
+                    pipeline=row.fit_spec,
+                    eval_split="",
+                    limit=train_limit,
+                    options=options,
+                    **common,
+                    **fold,
+                )
                 cells.append(fit)
                 source = {"fit": fit.id}
             else:
@@ -249,6 +289,23 @@ def _dataset_cells(
             if not fold.get("fold"):
                 cells += _latency_cells(suite, budget, source, scored, machine)
     return cells
+
+
+def _search_options(suite: Suite, budget: Profile, entry: DatasetEntry, row: Row) -> dict[str, Any]:
+    """What a fit cell must know of its search; empty where nothing is tuned."""
+    if not row.grid:
+        return {}
+    search = row.search.model_dump(mode="json")
+    if row.search.by == "tune":
+        if entry.protocol == "subject-kfold" or entry.tune is None:
+            raise InvalidSuiteError(
+                f"{suite.place(row.name.split('@')[0])}: settings cannot be chosen on the tune split of {entry.name}",
+                got="folds, of which none is set aside" if entry.protocol == "subject-kfold" else "no tune split",
+                fix="name one (tune: val), or choose by folds of the training faces (search: {by: folds})",
+            )
+        del search["folds"]
+        search |= {"split": entry.tune, "limit": _least(budget.test_limit, budget.limit)}
+    return {"grid": dict(row.grid), "search": search}
 
 
 def _latency_cells(

@@ -166,7 +166,8 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
     Raises
     ------
     InvalidSuiteError
-        If the pipeline learnt from the very faces that would be scored, or does not know an expression among them.
+        If the pipeline learnt from the very faces that would be scored, or had its settings chosen on them, or does not
+        know an expression among them.
     """
     known = saved.trained_on
     if has_learnt_from(known, dataset=facts.spec, revision=facts.revision, split=scored):
@@ -174,6 +175,13 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
             f"{place}: {saved.name} would be scored on faces that it was trained on",
             got=f"trained on {known['dataset']} {known['split']}, scored on {facts.spec} {scored}",
             expected="a split that it has not seen",
+            fix="score another split, or remove the pipeline",
+        )
+    tuned = known.get("tuned_on")
+    if isinstance(tuned, dict) and has_learnt_from(tuned, dataset=facts.spec, revision=facts.revision, split=scored):
+        raise InvalidSuiteError(
+            f"{place}: {saved.name} would be scored on faces that its settings were chosen on",
+            got=f"tuned on {tuned['dataset']} {tuned['split']}, scored on {facts.spec} {scored}",
             fix="score another split, or remove the pipeline",
         )
     if unknown := [label for label in facts.labels if label not in saved.labels]:

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from ferbench.benchmarks.pretrained import read_saved
 from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run, utc_now
-from ferbench.benchmarks.views import View
+from ferbench.benchmarks.tuning import find_settings
+from ferbench.benchmarks.views import View, crops_of
 from ferbench.errors import (
     DeviceError,
     InvalidSuiteError,
@@ -149,10 +150,13 @@ def _fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
     from ferbench.pipelines import make_pipeline
 
     pipeline = make_pipeline(cell.pipeline.id)
+    found = find_settings(cell, pipeline, run.search_path(cell)) if "grid" in cell.options else None
+    if found is not None:
+        pipeline = make_pipeline(cell.pipeline.model_copy(update={"classifier": found.classifier}).id)
     view = View(cell, pipeline)
     samples = view.samples
     pipeline.label_space = samples.label_space
-    at, sample_of_crop = _crops_of(view)
+    at, sample_of_crop = crops_of(view)
     if not len(at):
         raise NoFaceError(f"{cell.pipeline.detector} found no face to learn from", got=f"{len(view.rows)} images")
     labels = samples.labels[sample_of_crop]
@@ -170,9 +174,15 @@ def _fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
     pipeline.trained_on = {
         "dataset": cell.dataset, "split": cell.train_split, "revision": cell.revision, "fold": cell.fold, **counts
     }  # fmt: skip
+    if found is not None:
+        split = cell.options["search"].get("split", cell.train_split)
+        tuned_on = {"dataset": cell.dataset, "split": split, "revision": cell.revision, "parameters": found.parameters}
+        pipeline.trained_on["tuned_on"] = tuned_on
     run.save_artefact(cell, pipeline.save)
     fitted.append(pipeline)
+    searched = {} if found is None else {"search": found.model_dump(mode="json")}
     return {
+        **searched,
         "n_train": counts["n"],
         "n_missed": counts["n_missed"],
         "fit_seconds": seconds,
@@ -191,7 +201,7 @@ def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any]
     else:
         pipeline = load_pipeline(run.artefact(cell), runtime=runtime)
     view = View(cell, pipeline)
-    at, _ = _crops_of(view)
+    at, _ = crops_of(view)
     clock = time.perf_counter()
     if pipeline.has_cacheable_features and pipeline.estimator_ is not None:
         probabilities = pipeline.classify_features(_take(view.features(), at))
@@ -223,15 +233,6 @@ def _saved_runtime(folder: Path) -> str:
     return str(read_saved(".", folder).parts.runtime)
 
 
-def _crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Positions, among the view's crops, of the cell's own ones; and the samples that they show."""
-    faces = view.faces()
-    if faces is None:
-        return view.rows, view.rows
-    mine = np.isin(faces.image_index, view.rows)
-    return np.flatnonzero(mine), faces.image_index[mine]
-
-
 def _take(array: npt.NDArray[Any], at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Rows of a memory-mapped array; the map itself where all are wanted, so that nothing is copied."""
     return array if len(at) == len(array) else array[at]
@@ -242,7 +243,7 @@ def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32
     import pandas as pd
 
     samples, rows = view.samples, view.rows
-    _, shown = _crops_of(view)
+    _, shown = crops_of(view)
     # A pipeline that came trained chooses among all that it knows, also what this data set has not.
     known = samples.label_space.labels
     labels = (*known, *(label for label in pipeline.labels if label not in known))

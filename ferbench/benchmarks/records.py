@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ferbench.benchmarks.searches import SearchSummary
+
 __all__ = [
     "SCHEMA",
     "STAGES",
@@ -233,6 +235,7 @@ class RowSummary(_Record):
     latency: list[LatencySummary] = Field(default_factory=list)
     fit_seconds: float | None = None
     n_train: int | None = None
+    searches: list[SearchSummary] = Field(default_factory=list, description="how its settings were found, fold by fold")
     pretrained: Pretrained | None = Field(default=None, description="set where nothing was fitted in this run")
     agreement: dict[str, Any] | None = Field(
         default=None, description="runtime against its reference: max_abs_difference, flips, n, reference"

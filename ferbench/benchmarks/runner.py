@@ -17,6 +17,7 @@ import numpy as np
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.frames import write_frames
+from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
@@ -182,6 +183,13 @@ def _check_components(cells: Sequence[Cell]) -> None:
     # Networks are checked by the worker that trains them, which is the first thing that workers do: TensorFlow takes
     # seconds to import, and need never enter this process.
     specs |= {("classifiers", c.pipeline.classifier) for c in made if not is_network(parse_spec(c.pipeline.classifier))}
+    # What a grid adds, the same: a misspelt parameter must not wait for the fit.
+    specs |= {
+        ("classifiers", str(spec))
+        for cell in made
+        if "grid" in cell.options and not is_network(parse_spec(cell.pipeline.classifier))
+        for spec in candidates(cell.pipeline.classifier, cell.options["grid"])
+    }
     for group, spec in sorted(specs):
         check_component(group, spec)
 

@@ -6,6 +6,7 @@ checksum of its own text and of the tables that belong to it, so that damage is 
     runs/<utc>_<suite>_<hash>/
         suite.yaml plan.json environment.json      frozen inputs
         parts/<cell>.json items/<cell>.parquet times/<cell>.parquet artefacts/<fit cell>/ failures/<cell>.txt
+        searches/<fit cell>.json                   scores of a search for settings, as far as it came
         results.parquet summary.json report/       derived: can be deleted and rebuilt
 """
 
@@ -229,6 +230,10 @@ class Run:
         if not path.is_file():
             raise RunError(f"cell {cell_id} has no {_TABLES[kind]}", expected=path, fix="run the suite again")
         return pd.read_parquet(path)
+
+    def search_path(self, cell: Cell) -> Path:
+        """File in which a fit cell keeps the scores of its search while it goes on."""
+        return self.folder / "searches" / f"{cell.id}.json"
 
     def artefact(self, cell: Cell) -> Path:
         """Folder of the saved pipeline that a cell makes or uses; one that came trained is kept under its content."""

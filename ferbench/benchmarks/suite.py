@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from ferbench.benchmarks.grid import Grid, Search
 from ferbench.benchmarks.latency import parse_scenario
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import entry, parse_spec
@@ -40,7 +41,9 @@ def _component(group: str) -> Callable[[object], object]:
 
     def check(value: object) -> object:
         if isinstance(value, dict) and "grid" in value:
-            raise ValueError("tuning with 'grid:' is not available yet; write one pipeline for each setting")
+            raise ValueError(
+                "'grid:' stands beside 'classifier:', not in it: {classifier: knn, grid: {n_neighbors: [1, 5]}}"
+            )
         if not isinstance(value, str):
             return value
         try:
@@ -84,6 +87,8 @@ class DatasetEntry(_Strict):
             return self
         if self.folds is not None:
             raise ValueError("'folds' needs 'protocol: subject-kfold'")
+        if self.tune is not None and self.tune in (self.train, "all"):
+            raise ValueError(f"settings would be chosen on faces that are learnt from or scored: 'tune: {self.tune}'")
         if self.tune is not None and self.tune == self.test:
             raise ValueError(
                 f"settings would be chosen on the test split {self.test!r}; tune on another split, or not at all"
@@ -102,6 +107,7 @@ class PipelineOverride(_Strict):
     detector: DetectorSpec | None = None
     features: FeatureSpec | None = None
     classifier: ClassifierSpec | None = None
+    grid: Grid | None = Field(default=None, description="another grid; an empty one tunes nothing")
     limit: Count | None = Field(default=None, description="most training faces for this pipeline")
     skip: bool = Field(default=False, description="leave the pipeline out under this profile")
 
@@ -115,6 +121,8 @@ class PipelineEntry(_Strict):
     detector: DetectorSpec | None = Field(default=None, description="whole-image where left out")
     features: FeatureSpec | None = Field(default=None, description="left out for networks and baselines")
     classifier: ClassifierSpec | None = None
+    grid: Grid | None = Field(default=None, description="values of the classifier's parameters to choose from")
+    search: Search | None = Field(default=None, description="how they are chosen; 5 folds where left out")
     runtimes: list[RuntimeSpec] = Field(default_factory=list, description="one row each, all from one fit")
     limit: Count | None = Field(default=None, description="most training faces for this pipeline")
     profiles: dict[str, PipelineOverride] = Field(default_factory=dict, description="changes under a profile")
@@ -127,12 +135,16 @@ class PipelineEntry(_Strict):
             raise ValueError("a preset brings its own detector and features; remove them, or write out all parts")
         if self.saved is not None:
             self._check_saved()
+        if self.grid == {}:
+            raise ValueError("the grid is empty; name values to choose from, or remove it")
+        if self.search is not None and self.grid is None:
+            raise ValueError("'search' needs a 'grid' of settings to choose from")
         if len(set(self.runtimes)) != len(self.runtimes):
             raise ValueError("a runtime is named twice")
         return self
 
     def _check_saved(self) -> None:
-        given = [name for name in ("detector", "features", "limit") if getattr(self, name) is not None]
+        given = [name for name in ("detector", "features", "grid", "limit") if getattr(self, name) is not None]
         if given:
             raise ValueError(f"a saved pipeline is used as it was trained; remove {', '.join(given)}")
         for profile, change in self.profiles.items():

@@ -31,6 +31,7 @@ from ferbench.benchmarks.records import (
     Status,
     Summary,
 )
+from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.statistics import bootstrap, holm, paired_test, tie_groups
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
@@ -149,6 +150,7 @@ class _Row:
             else self.pretrained.n
             if self.pretrained
             else None,
+            searches=[SearchSummary.model_validate(m["search"]) for m in fitted if "search" in m],
             pretrained=self.pretrained,
             agreement=self.agreement,
         )
@@ -384,6 +386,7 @@ def results_table(summary: Summary) -> pd.DataFrame:
             "error": None if row.error is None else f"{row.error.type}: {row.error.message}",
             "n_train": row.n_train,
             "fit_seconds": row.fit_seconds,
+            "tuned": "; ".join(search.text for search in row.searches) or None,
             "pretrained": None if row.pretrained is None else row.pretrained.text,
         }
         if row.quality is not None:

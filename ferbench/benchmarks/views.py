@@ -23,7 +23,7 @@ from ferbench.samples import Samples
 if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
 
-__all__ = ["View", "best_overlap_per_image", "fold_index", "limit_samples", "load_view"]
+__all__ = ["View", "best_overlap_per_image", "crops_of", "fold_index", "limit_samples", "load_view"]
 
 _CHUNK = 16  # photos in memory at once
 MIN_OVERLAP = 0.3
@@ -214,6 +214,15 @@ class View:
             part = Faces(faces.xyxy[mine], faces.score[mine], faces.image_index[mine] - start, len(images))
             crops.append(self.pipeline.crop(images, part))
         return np.concatenate(crops)
+
+
+def crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions, among the view's crops, of the cell's own ones; and the samples that they show."""
+    faces = view.faces()
+    if faces is None:
+        return view.rows, view.rows
+    mine = np.isin(faces.image_index, view.rows)
+    return np.flatnonzero(mine), faces.image_index[mine]
 
 
 def _as_faces(table: npt.NDArray[np.float64], n_images: int) -> Faces:

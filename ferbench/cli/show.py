@@ -17,10 +17,14 @@ import json
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import GROUPS, Entry, entries, parse_spec
+
+if TYPE_CHECKING:
+    from ferbench.benchmarks.records import Summary
+    from ferbench.benchmarks.searches import CandidateScore
 
 __all__ = ["configure", "main"]
 
@@ -182,6 +186,7 @@ def _suite(path: Path) -> Page:
 
 
 def _run(folder: Path) -> Page:
+    from ferbench.benchmarks.searches import say
     from ferbench.benchmarks.store import Run
 
     summary = Run.open(folder).summary()
@@ -192,6 +197,7 @@ def _run(folder: Path) -> Page:
             accuracy = row.quality.end_to_end["accuracy"]
             facts.append(f"accuracy {accuracy.value:.3f}")
         facts += [f"{latency.stages['total'].p50:.2f} ms ({latency.scenario})" for latency in row.latency]
+        facts += [f"tuned to {say(search.parameters)}" for search in row.searches[:1] if len(row.searches) == 1]
         rows[f"{row.row} on {row.dataset}"] = ", ".join(facts)
     return {
         "title": f"{summary.run_id}: run of suite {summary.suite}",
@@ -201,7 +207,26 @@ def _run(folder: Path) -> Page:
         "command": summary.command,
         "cells": f"{summary.n_cells}, of which {summary.n_failed} failed and {summary.n_skipped} skipped",
         "rows": rows,
+        **_searches(summary),
     }
+
+
+def _searches(summary: Summary) -> Page:
+    """Every setting that was tried for a row, best first."""
+    from ferbench.benchmarks.searches import say
+
+    pages: Page = {}
+    for row in summary.rows:
+        for search in row.searches:
+            fold = "" if search.fold is None else f", fold {search.fold + 1}"
+            key = f"tuning of {row.row} on {row.dataset}{fold}, {search.metric.replace('_', ' ')} on {search.by}"
+            pages[key] = {say(one.parameters): _score(one) for one in search.candidates}
+    return pages
+
+
+def _score(one: CandidateScore) -> str:
+    spread = "" if one.spread is None else f" ± {one.spread:.3f}"
+    return f"{one.mean:.3f}{spread}" + ("" if one.share == 1 else f" on {one.share:.0%} of the faces")
 
 
 def _as_text(page: Page) -> str:

@@ -222,11 +222,21 @@ class DatasetView:
         return None
 
     def row_notes(self) -> list[tuple[RowView, str]]:
-        """What must stand by single rows: timing that failed, and where pretrained pipelines come from."""
+        """What must stand by single rows: timing that failed, settings that were found, what pretrained ones learnt."""
         failed = "⚠ at least one timing round failed, the latency is of the others or missing"
         notes = [(row, f"{failed} ({row.timing_error})") for row in self.rows if row.timing_error]
+        notes += [(row, f"tuned: {row.record.searches[0].text}") for row in self.rows if len(row.record.searches) == 1]
         came = ((row, row.record.pretrained) for row in self.rows)
         return notes + [(row, f"pretrained: {one.text}") for row, one in came if one is not None]
+
+    @property
+    def tuned(self) -> list[RowView]:
+        """Rows whose settings were searched for; of those that run one fit on several runtimes the first."""
+        rows: list[RowView] = []
+        for row in self.rows:
+            if row.record.searches and row.record.searches not in [one.record.searches for one in rows]:
+                rows.append(row)
+        return rows
 
     def timing_notes(self) -> dict[str, list[str]]:
         """What the clock noted, with the names of the rows that it concerns."""
@@ -282,6 +292,11 @@ class ReportContext:
         """Rows that failed, were skipped, or carry an error."""
         rows = [row for view in self.datasets for row in view.rows]
         return [row for row in rows if row.record.status != "ok" or row.record.error]
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the settings of any row were searched for."""
+        return any(view.tuned for view in self.datasets)
 
     @property
     def families(self) -> list[str]:
