@@ -30,6 +30,7 @@ VERBS = {
     "evaluate": "score one pipeline on a dataset, with intervals",
     "predict": "name the expressions in photos, folders and clips",
     "train": "fit a pipeline on a dataset and save it",
+    "tune": "search for a pipeline's parameters on training faces",
     "export": "convert a trained network for another runtime, checked against it",
     "live": "name expressions on a camera, a clip or a synthetic stream",
     "list": "list detectors, features, classifiers, runtimes, datasets, pipelines or suites",

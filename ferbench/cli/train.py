@@ -5,8 +5,11 @@
   ferbench train "haar/se-resnet(epochs=60)@litert" --dataset fer2013 --soft-labels 0.3 --out models/mine
   ferbench train haar-se-resnet --dataset fer2013 --teacher models/mine --distil 0.5 --out models/small
 
-The validation split chooses nothing: it is scored once at the end and, where it holds crops, after every epoch of a
-network. With --calibrate it sets the one temperature of the probabilities, which changes no label.
+PIPELINE may also be a YAML file like those of the presets. The validation split is scored once at the end and, where
+it holds crops, after every epoch of a network. It chooses nothing, unless the recipe has schedule=plateau,
+early_stopping or keep=best: these decide on the faces of --hold-out, or else on the validation split, which the
+record then says, and never on a test split. With --calibrate it sets the one temperature of the probabilities, which
+changes no label.
 """
 
 from __future__ import annotations
@@ -19,11 +22,10 @@ from typing import TYPE_CHECKING, Any
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     import numpy.typing as npt
 
+    from ferbench.cli.fitting import Steering
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
@@ -36,6 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, metavar="NAME", help="dataset's name, spec, or path")
     parser.add_argument("--split", default="train", metavar="NAME", help="learnt from (default: train)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
+    parser.add_argument(
+        "--hold-out",
+        type=float,
+        metavar="SHARE",
+        help="share of the samples held back from a network; takes the validation split's place after each epoch",
+    )
+    parser.add_argument(
+        "--curve", type=Path, metavar="FILE", help="draw a network's learning curves (.svg, .png, .pdf), live"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the saved pipeline")
     parser.add_argument("--limit", type=int, metavar="N", help="learn from a random N samples")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of --limit (default: 0)")
@@ -72,6 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench train``."""
+    from ferbench.cli.fitting import fit_network
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import make_pipeline
     from ferbench.pipelines.pipeline import check_calibration_faces
@@ -84,8 +96,9 @@ def main(args: argparse.Namespace) -> int:
     pipeline = make_pipeline(args.pipeline)
     pipeline.check_parameters()
     given = _given(args)
-    if (given or args.initial or args.calibrate or args.half) and pipeline.family != "deep":
-        options = "--soft-labels, --teacher, --from, --calibrate and --half"
+    own = (args.initial, args.calibrate, args.half, args.hold_out is not None, args.curve)
+    if (given or any(own)) and pipeline.family != "deep":
+        options = "--soft-labels, --teacher, --from, --calibrate, --half, --hold-out and --curve"
         raise ParameterError(f"{options} are for networks", got=pipeline.id)
     if args.calibrate and not args.val_split:
         raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
@@ -94,15 +107,19 @@ def main(args: argparse.Namespace) -> int:
     dataset = load_dataset(args.dataset)
     samples = _limited(dataset.split(args.split), args.limit, args.seed)
     validation = dataset.split(args.val_split) if args.val_split else None
+    samples, steering = _steering(pipeline, samples, validation, args)
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
     if args.calibrate and validation is not None:
         check_calibration_faces(validation, samples.labels)  # before the training, not after it
-    initial = _initial(args.initial, samples) if args.initial else None
+    initial = {"initial": _initial(args.initial, samples)} if args.initial else {}
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
-        _fit_network(pipeline, samples, validation, _settings(args, samples.dataset), initial, args)
+        settings = _settings(args, samples.dataset)
+        targets = {"targets": _targets(samples, validation, settings)} if settings else {}
+        fit_network(pipeline, samples, steering, args.out, curve=args.curve, **targets, **initial)
+        pipeline.trained_on |= settings | ({"initial": args.initial} if args.initial else {})
     else:
         pipeline.fit(samples)
     if args.calibrate and validation is not None:
@@ -115,6 +132,27 @@ def main(args: argparse.Namespace) -> int:
         print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {args.val_split}", file=sys.stderr)
     print(args.out)
     return 0
+
+
+def _steering(
+    pipeline: Pipeline, samples: Samples, validation: Samples | None, args: argparse.Namespace
+) -> tuple[Samples, Steering]:
+    """The samples to learn from, and what is scored after each epoch; checked before the training."""
+    from ferbench.cli.fitting import Steering, hold_back
+    from ferbench.registry import create
+    from ferbench.reports.curves import check_curve
+
+    if args.curve is not None:
+        check_curve(args.curve)
+    if pipeline.family != "deep":
+        return samples, Steering(validation, ())
+    decisions = create("classifiers", pipeline.parts.classifier).recipe.decisions
+    steering = Steering(validation, decisions)
+    if args.hold_out is not None:
+        samples, held = hold_back(samples, args.hold_out, args.seed)
+        steering = Steering(held, decisions, {"held_back": args.hold_out, "seed": args.seed})
+    steering.check()
+    return samples, steering
 
 
 def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
@@ -132,39 +170,6 @@ def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
         pipeline = pipeline.with_runtime("keras")
     quality = evaluate(pipeline, validation).quality
     return {"dataset": validation.dataset, "split": validation.split, **quality.model_dump(mode="json")}
-
-
-def _fit_network(
-    pipeline: Pipeline,
-    samples: Samples,
-    validation: Samples | None,
-    settings: dict[str, Any],
-    initial: Any,
-    args: argparse.Namespace,
-) -> None:
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from ferbench.pipelines.crops import resize_crops
-    from ferbench.registry import create
-
-    recipe = create("classifiers", pipeline.parts.classifier).recipe
-    options: dict[str, Any] = {"checkpoint_dir": args.out / "checkpoints"}
-    if settings:
-        options["targets"] = _targets(samples, validation, settings)
-    if initial is not None:
-        options["initial"] = initial
-    if validation is not None and validation.kind == "crops":
-        crops = resize_crops(np.asarray(validation.images), pipeline.input_size)
-        options["validation"] = (crops, validation.labels)
-    columns = (
-        TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=recipe.epochs)
-        pipeline.fit(samples, on_epoch=_reporter(progress, task, args.out / "training.csv"), **options)
-    pipeline.trained_on |= settings | ({"initial": args.initial} if args.initial else {})
 
 
 def _initial(name: str, samples: Samples) -> Any:
@@ -187,9 +192,9 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _preset_training(args: argparse.Namespace) -> dict[str, Any]:
-    from ferbench.pipelines import presets
+    from ferbench.pipelines.preset import find_preset
 
-    preset = presets().get(args.pipeline)
+    preset = find_preset(args.pipeline)
     return dict(preset.training) if preset else {}
 
 
@@ -226,23 +231,3 @@ def _targets(samples: Samples, validation: Samples | None, settings: dict[str, A
                 expected="a teacher that has not seen them",
             )
     return distilled_targets(targets, samples, teachers, settings["distil"])
-
-
-def _reporter(progress: Any, task: Any, log: Path) -> Callable[[Any], None]:
-    """Shows each epoch, and writes it to ``training.csv``."""
-    from dataclasses import asdict
-
-    log.parent.mkdir(parents=True, exist_ok=True)
-    lines: list[str] = []
-
-    def report(epoch: Any) -> None:
-        row = asdict(epoch)
-        lines.append(",".join("" if value is None else f"{value:.6g}" for value in row.values()))
-        log.write_text("\n".join([",".join(row), *lines]) + "\n", encoding="utf-8")
-        val = "" if epoch.val_accuracy is None else f", validation {100 * epoch.val_accuracy:.1f} %"
-        text = f"loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.1f} %{val}"
-        progress.update(task, completed=epoch.epoch, description=text)
-        if not progress.console.is_terminal:
-            progress.console.print(f"epoch {epoch.epoch}: {text} ({epoch.seconds:.0f} s)")
-
-    return report

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.classifiers.runtimes.conversion import PRECISIONS, check_precision
+from ferbench.classifiers.runtimes.views import check_views
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.registry import Spec, entry
 
@@ -21,19 +22,20 @@ EXPORTS = ("litert", "onnx")
 
 
 def canonical_runtime(runtime: Spec) -> Spec:
-    """The spec with ``quantize=none``, which is the default, left out: equal pipelines have equal ids.
+    """The spec without ``quantize=none`` and ``tta=none``, which are the defaults: equal pipelines have equal ids.
 
     Raises
     ------
     UnknownNameError
-        Unknown runtime or precision.
+        Unknown runtime, precision or test-time augmentation.
     """
     entry("runtimes", runtime.name)
-    if runtime.name not in EXPORTS or "quantize" not in runtime.params:
-        return runtime
-    if check_precision(runtime.params["quantize"]) != "none":
-        return runtime
-    return Spec(runtime.name, {name: value for name, value in runtime.params.items() if name != "quantize"})
+    given, defaults = runtime.params, set()
+    if runtime.name in EXPORTS and check_precision(given.get("quantize", "none")) == "none":
+        defaults.add("quantize")
+    if runtime.name in (*EXPORTS, "keras", "opencv") and check_views(given.get("tta", "none")) == "none":
+        defaults.add("tta")
+    return Spec(runtime.name, {name: value for name, value in given.items() if name not in defaults})
 
 
 def model_file(runtime: Spec) -> str | None:

@@ -87,7 +87,8 @@ def train(
     steps = -(-len(crops) // recipe.batch_size)
     _compile(model, recipe, steps)
     log: list[Epoch] = []
-    stamp = _stamp(model, recipe, [crops, targets, *(initial_weights or ())])
+    steering = validation if validation is not None and recipe.decisions else ()
+    stamp = _stamp(model, recipe, [crops, targets, *(initial_weights or ()), *steering])
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         log = _restore(checkpoint_dir, stamp, model)
@@ -137,7 +138,7 @@ def train(
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     rate = _cosine(recipe, steps) if recipe.schedule == "cosine" else recipe.learning_rate
     kinds = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-    options = {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}
+    options = {"momentum": float(recipe.momentum)} if recipe.optimizer == "sgd" else {}
     optimizer = kinds[recipe.optimizer](rate, weight_decay=recipe.weight_decay or None, **options)
     if recipe.weight_decay:
         # Decay pulls on convolution and dense kernels only: shrinking a batch norm's scale or a bias has no merit.

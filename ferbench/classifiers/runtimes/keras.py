@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.classifiers.runtimes.views import averaged, check_views
+from ferbench.contracts import Session
 from ferbench.devices import choose_device
 from ferbench.errors import DeviceError, ParameterError
 
@@ -197,10 +199,12 @@ class KerasRuntime:
     ----------
     largest_batch : int
         Faces of one call of the network.
+    tta : str
+        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
     """
 
-    def __init__(self, *, largest_batch: int = LARGEST_BATCH) -> None:
-        self.largest_batch = largest_batch
+    def __init__(self, *, largest_batch: int = LARGEST_BATCH, tta: str = "none") -> None:
+        self.largest_batch, self.tta = largest_batch, tta
 
     @property
     def engine(self) -> str:
@@ -225,9 +229,7 @@ class KerasRuntime:
         # Keras 3.15 cannot list devices on PyTorch.
         return [str(torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
 
-    def prepare(
-        self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu"
-    ) -> KerasSession:
+    def prepare(self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu") -> Session:
         """Compile the forward pass and run it once.
 
         TensorFlow fixes its thread pools when it is first used: set them before that
@@ -237,11 +239,12 @@ class KerasRuntime:
             raise ParameterError("the keras runtime runs Keras networks", got=type(fitted).__name__)
         if isinstance(self.largest_batch, bool) or not isinstance(self.largest_batch, int) or self.largest_batch < 1:
             raise ParameterError("parameter largest_batch", got=repr(self.largest_batch), expected="1 face or more")
+        check_views(self.tta)
         chosen = choose_device(device, self, "keras")
         _request_threads(threads)
         session = KerasSession(fitted.model_, f"{chosen.kind}:0", largest_batch=self.largest_batch)
         session(example[:1])
-        return session
+        return averaged(session, self.tta)
 
 
 def _request_threads(threads: int) -> None:

@@ -24,6 +24,8 @@ from ferbench.classifiers.runtimes.conversion import (
     conversion_output_held_back,
     unusable_model,
 )
+from ferbench.classifiers.runtimes.views import averaged, check_views
+from ferbench.contracts import Session
 from ferbench.errors import DeviceError, MissingDependencyError
 
 __all__ = ["LiteRTRuntime", "LiteRTSession", "export_litert"]
@@ -133,14 +135,14 @@ class LiteRTRuntime:
     ----------
     quantize : str
         Precision: none (float32), float16, dynamic (8-bit weights) or int8 (8-bit throughout).
+    tta : str
+        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
     """
 
-    def __init__(self, *, quantize: str = "none") -> None:
-        self.quantize = quantize
+    def __init__(self, *, quantize: str = "none", tta: str = "none") -> None:
+        self.quantize, self.tta = quantize, tta
 
-    def prepare(
-        self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu"
-    ) -> LiteRTSession:
+    def prepare(self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu") -> Session:
         """Make the interpreter for single faces and run it once.
 
         Raises
@@ -151,6 +153,7 @@ class LiteRTRuntime:
             If a file is no LiteRT model, or takes crops of another size.
         """
         check_precision(self.quantize)
+        check_views(self.tta)
         if device != "cpu":
             raise DeviceError("the litert runtime runs on the CPU", got=device, fix="use device='cpu' or keras")
         content = fitted.read_bytes() if isinstance(fitted, Path) else export_litert(fitted, self.quantize)
@@ -160,4 +163,4 @@ class LiteRTRuntime:
         # LiteRT raises RuntimeError where a model is read but cannot be run, ValueError for the rest.
         except (ValueError, RuntimeError) as error:
             raise unusable_model(fitted, "LiteRT", error, example) from error
-        return session
+        return averaged(session, self.tta)

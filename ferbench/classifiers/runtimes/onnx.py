@@ -19,6 +19,8 @@ from ferbench.classifiers.runtimes.conversion import (
     conversion_output_held_back,
     unusable_model,
 )
+from ferbench.classifiers.runtimes.views import averaged, check_views
+from ferbench.contracts import Session
 from ferbench.errors import DeviceError, MissingDependencyError, ParameterError
 
 __all__ = ["OnnxRuntime", "OnnxSession", "export_onnx"]
@@ -150,12 +152,14 @@ class OnnxRuntime:
     ----------
     quantize : str
         Precision: none (float32), float16, dynamic (8-bit weights) or int8 (8-bit throughout).
+    tta : str
+        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
     """
 
     engine = "onnxruntime"
 
-    def __init__(self, *, quantize: str = "none") -> None:
-        self.quantize = quantize
+    def __init__(self, *, quantize: str = "none", tta: str = "none") -> None:
+        self.quantize, self.tta = quantize, tta
 
     def find_gpus(self) -> Sequence[str]:
         """``["CUDA"]`` where ONNX Runtime was built for NVIDIA's GPUs and can use one; it does not tell their names."""
@@ -165,9 +169,7 @@ class OnnxRuntime:
         # A build for CUDA lists its provider on machines without a GPU, too: only a session tells.
         return ["CUDA"] if GPU_PROVIDER in self._open(_identity_model(), 1, "gpu").get_providers() else []
 
-    def prepare(
-        self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu"
-    ) -> OnnxSession:
+    def prepare(self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu") -> Session:
         """Make the session and run it once.
 
         Raises
@@ -181,6 +183,7 @@ class OnnxRuntime:
         """
         ort = _onnxruntime()
         check_precision(self.quantize)
+        check_views(self.tta)
         if device not in ("cpu", "gpu"):
             raise ParameterError("unknown device", got=repr(device), expected="cpu or gpu")
         if device == "gpu" and not self.find_gpus():
@@ -200,7 +203,7 @@ class OnnxRuntime:
             session(example[:1])
         except refusals as error:
             raise unusable_model(fitted, "ONNX", error, example) from error
-        return session
+        return averaged(session, self.tta)
 
     def _open(self, content: bytes, threads: int, device: str) -> Any:
         ort = _onnxruntime()

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from ferbench.classifiers.runtimes.batches import call_in_batches
 from ferbench.classifiers.runtimes.conversion import conversion_output_held_back, file_of_network
 from ferbench.classifiers.runtimes.onnx import export_onnx
+from ferbench.classifiers.runtimes.views import averaged, check_views
+from ferbench.contracts import Session
 from ferbench.errors import DeviceError, MissingDependencyError, ModelFileError
 
 __all__ = ["OpenCVRuntime", "OpenCVSession"]
@@ -60,11 +62,17 @@ class OpenCVRuntime:
 
     OpenCV has one thread pool for the whole process: the threads asked for also hold for the detectors and for every
     other pipeline in it.
+
+    Parameters
+    ----------
+    tta : str
+        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
     """
 
-    def prepare(
-        self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu"
-    ) -> OpenCVSession:
+    def __init__(self, *, tta: str = "none") -> None:
+        self.tta = tta
+
+    def prepare(self, fitted: Any, example: npt.NDArray[np.uint8], *, threads: int = 1, device: str = "cpu") -> Session:
         """Set OpenCV's threads, read the network and run it once.
 
         Raises
@@ -76,6 +84,7 @@ class OpenCVRuntime:
         ModelFileError
             If a file is no ONNX model, takes crops of another size, or has layers that OpenCV lacks.
         """
+        check_views(self.tta)
         if device != "cpu":
             raise DeviceError("the opencv runtime runs on the CPU", got=device, fix="use device='cpu' or keras")
         content = fitted.read_bytes() if isinstance(fitted, Path) else export_onnx(fitted)
@@ -89,7 +98,7 @@ class OpenCVRuntime:
             raise ModelFileError(
                 f"{name} is no model that OpenCV can run", got=error.err, fix="use the onnx runtime"
             ) from error
-        return session
+        return averaged(session, self.tta)
 
 
 def _read(content: bytes, name: str, size: tuple[int, ...]) -> Any:

@@ -1,0 +1,158 @@
+"""What ``ferbench train`` does for a network: its validation faces, progress, log, curve and record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ferbench.errors import ParameterError
+
+if TYPE_CHECKING:
+    from ferbench.pipelines import Pipeline
+    from ferbench.samples import Samples
+
+__all__ = ["Steering", "fit_network", "hold_back"]
+
+TEST_SPLIT = "test"
+
+
+def hold_back(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+    """The samples to learn from and those held back: nobody is in both, classes are balanced as far as that allows."""
+    from ferbench.datasets import subject_folds
+
+    if not 0 < share <= 0.5:
+        raise ParameterError("--hold-out is a share", got=share, expected="above 0, 0.5 at most")
+    learnt, held = subject_folds(samples, round(1 / share), seed)[0]
+    return samples.subset(learnt), samples.subset(held)
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The faces that are scored after every epoch, and what they decide.
+
+    Attributes
+    ----------
+    samples : Samples or None
+    decisions : tuple of str
+        What the recipe lets validation faces decide.
+    held_back : dict
+        Share and seed, where the faces were held back from those to learn from.
+    """
+
+    samples: Samples | None
+    decisions: tuple[str, ...]
+    held_back: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse to decide anything on a test split, or by faces that are not there; say what decides instead."""
+        if self.samples is None:
+            if needed := [what for what in self.decisions if what != "learning rate"]:
+                raise ParameterError(
+                    f"validation faces decide the {' and the '.join(needed)}, and there are none",
+                    fix="hold some back (--hold-out 0.1), or name a --val-split",
+                )
+            if self.decisions:
+                print("no validation faces: the learning rate follows the training loss", file=sys.stderr)
+        elif self.decisions and not self.held_back and self.samples.split == TEST_SPLIT:
+            raise ParameterError(
+                f"the {' and the '.join(self.decisions)} would be chosen on the test split",
+                expected="faces that no result is reported on",
+                fix="hold some of the training back with --hold-out 0.1",
+            )
+
+    def record(self, epochs: int, kept: int | None) -> dict[str, Any]:
+        """What a saved pipeline says of it; empty where nothing was decided."""
+        if self.samples is None or not self.decisions:
+            return {}
+        chosen = {"dataset": self.samples.dataset, "split": self.samples.split, "revision": self.samples.revision}
+        facts = {"n": len(self.samples), "decided": list(self.decisions), "epochs": epochs}
+        return {"selected_on": chosen | facts | ({"epoch": kept} if kept else {}) | self.held_back}
+
+
+def fit_network(
+    pipeline: Pipeline, samples: Samples, steering: Steering, out: Path, *, curve: Path | None, **options: Any
+) -> None:
+    """Train a network with a bar, a log, checkpoints, and its architecture as JSON in the folder.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    samples : Samples
+        To learn from.
+    steering : Steering
+    out : Path
+        Folder of the saved pipeline.
+    curve : Path, optional
+        Picture of the learning curves, drawn anew after every epoch.
+    **options
+        Passed to the network's ``fit``: ``targets``, ``initial``.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ferbench.registry import create
+
+    recipe = create("classifiers", pipeline.parts.classifier).recipe
+    if (validation := _validation(pipeline, steering)) is not None:
+        options["validation"] = validation
+    columns = (
+        TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=recipe.epochs)
+        report = _reporter(progress, task, out / "training.csv", curve, pipeline.parts.classifier.name)
+        pipeline.fit(samples, on_epoch=report, checkpoint_dir=out / "checkpoints", **options)
+    network = pipeline.estimator_
+    (out / "architecture.json").write_text(network.model_.to_json(indent=1), encoding="utf-8")
+    epochs = len(network.log_)
+    if epochs < recipe.epochs:
+        print(f"ended after epoch {epochs}: the validation loss had stopped falling", file=sys.stderr)
+    kept = None
+    if recipe.keep == "best":
+        from ferbench.classifiers.keras.recipe import best_epoch
+
+        kept = best_epoch(network.log_)
+        print(f"kept epoch {kept} of {epochs}, the most often right on the validation faces", file=sys.stderr)
+    pipeline.trained_on |= steering.record(epochs, kept)
+
+
+def _validation(pipeline: Pipeline, steering: Steering) -> Any:
+    """Crops and labels of the validation faces; photos are cropped only where they decide something."""
+    import numpy as np
+
+    from ferbench.pipelines.crops import resize_crops
+
+    samples = steering.samples
+    if samples is None or (samples.kind != "crops" and not steering.decisions):
+        return None
+    if samples.kind == "crops":
+        return resize_crops(np.asarray(samples.images), pipeline.input_size), samples.labels
+    crops, index = pipeline.crops_of_photos(samples)
+    if not len(crops):
+        raise ParameterError("the detector found no validation face", got=f"{len(samples)} photos")
+    return crops, samples.labels[index]
+
+
+def _reporter(progress: Any, task: Any, log: Path, curve: Path | None, title: str) -> Callable[[Any], None]:
+    """Shows each epoch, writes it to ``training.csv`` and draws the curve."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+
+    def report(epoch: Any) -> None:
+        rows.append(asdict(epoch))
+        lines = [",".join("" if v is None else f"{v:.6g}" for v in row.values()) for row in rows]
+        log.write_text("\n".join([",".join(rows[0]), *lines]) + "\n", encoding="utf-8")
+        if curve is not None:
+            from ferbench.reports.curves import draw_curve
+
+            draw_curve(rows, curve, title=title)
+        val = "" if epoch.val_accuracy is None else f", validation {100 * epoch.val_accuracy:.1f} %"
+        text = f"loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.1f} %{val}"
+        progress.update(task, completed=epoch.epoch, description=text)
+        if not progress.console.is_terminal:
+            progress.console.print(f"epoch {epoch.epoch}: {text} ({epoch.seconds:.0f} s)")
+
+    return report

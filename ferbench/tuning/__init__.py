@@ -1,0 +1,1 @@
+"""Tuning: a search for a pipeline's parameters on training faces, which goes on where it was stopped."""

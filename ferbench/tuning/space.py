@@ -1,0 +1,140 @@
+"""What is searched: ranges and choices of the parameters of a pipeline's classifier and features."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ferbench.errors import ParameterError
+from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
+from ferbench.registry import Spec, entry, parse_spec
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+__all__ = ["DEFAULTS", "Dimension", "Space", "parse_dimension", "search_space", "with_values"]
+
+DEFAULTS = {
+    "learning_rate": "1e-4:1e-2:log",
+    "batch_size": "32|64|128",
+    "dropout": "0.0:0.6",
+    "C": "0.01:100:log",
+    "gamma": "0.01:10:log",
+    "n_neighbors": "1:31",
+}
+"""What is searched where nothing is named: those of these parameters that the classifier has."""
+
+_FORM = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=a|b|c"
+_FEATURES = "features."
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One parameter and its values: a range, or choices.
+
+    Attributes
+    ----------
+    name : str
+        A parameter of the classifier, or ``features.`` and one of the features.
+    low, high : int or float
+        Ends of a range, whole where both are; unused with choices.
+    is_log : bool
+        Whether the range is searched by orders of magnitude.
+    choices : tuple
+        Empty for a range.
+    """
+
+    name: str
+    low: float = 0
+    high: float = 0
+    is_log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def first(self) -> Any:
+        """One of its values."""
+        return self.choices[0] if self.choices else self.low
+
+    def distribution(self) -> BaseDistribution:
+        """What Optuna draws from."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self.choices:
+            return CategoricalDistribution(self.choices)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return IntDistribution(self.low, self.high, log=self.is_log)
+        return FloatDistribution(self.low, self.high, log=self.is_log)
+
+
+Space = tuple[Dimension, ...]
+
+
+def parse_dimension(text: str) -> Dimension:
+    """Read one of the forms ``C=0.1:10:log``, ``n_neighbors=1:31`` and ``batch_size=32|64``.
+
+    Raises
+    ------
+    ParameterError
+        The text is in none of these forms.
+    """
+    name, equals, values = (part.strip() for part in text.partition("="))
+    if not (name and equals and values):
+        raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
+    if "|" in values:
+        choices = tuple(_value(part) for part in values.split("|"))
+        if len(set(choices)) < len(choices):
+            raise ParameterError("a value stands twice in what is to be searched", got=text)
+        return Dimension(name, choices=choices)
+    low, *rest = values.split(":")
+    ends = [_value(low), *(_value(part) for part in rest[:1])]
+    is_log = rest[1:] == ["log"]
+    if len(rest) not in (1, 2) or (len(rest) == 2 and not is_log) or not all(_is_number(end) for end in ends):
+        raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
+    if not ends[0] < ends[1] or (is_log and ends[0] <= 0):
+        raise ParameterError("not a range to search", got=repr(text), expected="LOW < HIGH, and LOW > 0 for log")
+    return Dimension(name, ends[0], ends[1], is_log)
+
+
+def _value(text: str) -> Any:
+    """A literal or a bare word, as in a component's brackets."""
+    return parse_spec(f"x(v={text.strip()})").params["v"] if text.strip() else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def search_space(parts: PipelineParts, texts: Sequence[str]) -> Space:
+    """The space that is searched: what is named, or :data:`DEFAULTS`.
+
+    Raises
+    ------
+    ParameterError
+        Nothing is named and the classifier has none of the defaults, or a parameter is named twice.
+    """
+    space = tuple(parse_dimension(text) for text in texts)
+    if not space:
+        has = inspect.signature(entry("classifiers", parts.classifier.name).load()).parameters
+        space = tuple(parse_dimension(f"{name}={values}") for name, values in DEFAULTS.items() if name in has)
+    if not space:
+        raise ParameterError(f"{parts.classifier.name} has no parameter that is searched unasked", fix="use --search")
+    names = [dimension.name for dimension in space]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ParameterError("a parameter is searched twice", got=", ".join(sorted(twice)))
+    if parts.features is None and any(name.startswith(_FEATURES) for name in names):
+        raise ParameterError(f"{parts.classifier.name} is a network and has no features", got=", ".join(names))
+    return space
+
+
+def with_values(parts: PipelineParts, values: Mapping[str, Any]) -> PipelineParts:
+    """The pipeline with these values of what is searched."""
+    features = {name.removeprefix(_FEATURES): v for name, v in values.items() if name.startswith(_FEATURES)}
+    own = {name: v for name, v in values.items() if not name.startswith(_FEATURES)}
+    classifier = Spec(parts.classifier.name, {**parts.classifier.params, **own})
+    if features and parts.features is not None:
+        parts = replace(parts, features=Spec(parts.features.name, {**parts.features.params, **features}))
+    # Through the text and back: what a preset file or a suite will read.
+    return parse_pipeline_id(replace(parts, classifier=classifier).id)

@@ -1,0 +1,205 @@
+"""A search as a folder: a journal of trials that survives a kill, a table of them, and the winner as a preset.
+
+Optuna's sampler (TPE) proposes; each proposal is drawn from the seed and the number of trials that are done, so that a
+search that was stopped proposes what an undisturbed one would have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ferbench.errors import MissingDependencyError, ParameterError, RunError
+from ferbench.pipelines.preset import preset_text
+from ferbench.pipelines.spec import PipelineParts
+from ferbench.tuning.scoring import Scorer
+from ferbench.tuning.space import Space, with_values
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["Trial", "tune"]
+
+JOURNAL, TABLE, WINNER = "trials.journal", "trials.csv", "best.yaml"
+
+N_RANDOM = 5
+"""Trials drawn at random before the sampler learns from them, and before any is cut short."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of parameters and what came of it.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1, in the order in which they were tried.
+    values : dict
+        Of the parameters that are searched.
+    score : float
+        Mean over the folds; of a trial that was cut short, what it had reached.
+    was_cut_short : bool
+        Whether it was given up because others were further at the same step.
+    seconds : float
+    """
+
+    number: int
+    values: dict[str, Any]
+    score: float
+    was_cut_short: bool
+    seconds: float
+
+
+def tune(
+    parts: PipelineParts,
+    space: Space,
+    scorer: Scorer,
+    folder: Path,
+    *,
+    n_trials: int,
+    seed: int,
+    facts: dict[str, Any],
+    on_trial: Callable[[Trial], None] | None = None,
+) -> list[Trial]:
+    """Search, or go on with a search that was stopped.
+
+    Parameters
+    ----------
+    parts : PipelineParts
+        What is tuned; its own parameters hold where they are not searched.
+    space : Space
+    scorer : Scorer
+    folder : Path
+        Gets ``trials.journal``, ``trials.csv`` and, once a trial is done, ``best.yaml``.
+    n_trials : int
+        Trials in all, those done before included.
+    seed : int
+    facts : dict
+        What a search must agree with to be gone on with: data set, folds, metric.
+    on_trial : callable, optional
+        Called with each :class:`Trial`, those of a resumed search included.
+
+    Returns
+    -------
+    list of Trial
+        In the order in which they were tried.
+
+    Raises
+    ------
+    RunError
+        The folder has a search of something else.
+    """
+    if isinstance(n_trials, bool) or not isinstance(n_trials, int) or n_trials < 1:
+        raise ParameterError("a search needs trials", got=n_trials, expected="1 or more")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet_optuna() as optuna:
+        searched = {dimension.name: str(dimension.distribution()) for dimension in space}
+        stamp = {"pipeline": parts.id, "searched": searched, "seed": seed, **facts}
+        study = _open(optuna, folder, stamp)
+        for stale in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+            study.tell(stale.number, state=optuna.trial.TrialState.FAIL)  # killed at work
+        done = _done(optuna, study)
+        if on_trial:
+            for trial in done:
+                on_trial(trial)
+        while len(done) < n_trials:
+            _one_trial(optuna, study, parts, space, scorer, seed=seed, n_done=len(done))
+            done = _done(optuna, study)
+            _write(folder, parts, stamp, done)
+            if on_trial:
+                on_trial(done[-1])
+    _write(folder, parts, stamp, done)
+    return done
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[Any]:
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("optuna", "tune", "ferbench tune") from error
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield optuna
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _open(optuna: Any, folder: Path, stamp: dict[str, Any]) -> optuna.Study:
+    path = folder / JOURNAL
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=N_RANDOM)
+    study = optuna.create_study(
+        study_name="ferbench", storage=storage, direction="maximize", pruner=pruner, load_if_exists=True
+    )
+    known = study.user_attrs.get("stamp")
+    if known is None:
+        study.set_user_attr("stamp", json.loads(json.dumps(stamp)))
+    elif known != json.loads(json.dumps(stamp)):
+        names = [name for name in {**known, **stamp} if known.get(name) != stamp.get(name)]
+        raise RunError(
+            f"{folder} has another search",
+            got=f"another {', '.join(names)}",
+            fix="choose another folder, or delete that one to start again",
+        )
+    return study  # type: ignore[no-any-return]
+
+
+def _one_trial(
+    optuna: Any, study: Any, parts: PipelineParts, space: Space, scorer: Scorer, *, seed: int, n_done: int
+) -> None:
+    study.sampler = optuna.samplers.TPESampler(seed=(seed + 1) * 100_003 + n_done, n_startup_trials=N_RANDOM)
+    trial = study.ask({dimension.name: dimension.distribution() for dimension in space})
+
+    def report(step: int, score: float) -> None:
+        trial.report(score, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        score = scorer.score(with_values(parts, trial.params), report)
+    except optuna.TrialPruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, score)
+
+
+def _done(optuna: Any, study: Any) -> list[Trial]:
+    states = optuna.trial.TrialState
+    finished = study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
+    return [
+        Trial(
+            number=number,
+            values=dict(trial.params),
+            score=float(trial.value),
+            was_cut_short=trial.state == states.PRUNED,
+            seconds=round(trial.duration.total_seconds(), 1),
+        )
+        for number, trial in enumerate(finished, 1)
+    ]
+
+
+def _write(folder: Path, parts: PipelineParts, stamp: dict[str, Any], done: list[Trial]) -> None:
+    """The table of all trials, and the winner as a preset."""
+    import pandas as pd
+
+    rows = [
+        {"trial": t.number, **t.values, "score": t.score, "cut_short": t.was_cut_short, "seconds": t.seconds}
+        for t in done
+    ]
+    pd.DataFrame(rows).to_csv(folder / TABLE, index=False)
+    finished = [trial for trial in done if not trial.was_cut_short]
+    if not finished:
+        return
+    best = max(finished, key=lambda trial: (trial.score, -trial.number))
+    text = preset_text(
+        f"{parts.classifier.name}, tuned: the best of {len(done)} trials",
+        with_values(parts, best.values).id,
+        source=f"ferbench tune; {stamp['metric']} {best.score:.4f} on {stamp['scored']}, on which it was chosen",
+    )
+    (folder / WINNER).write_text(text, encoding="utf-8")
