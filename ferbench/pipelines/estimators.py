@@ -10,6 +10,7 @@ from typing import Any
 
 from ferbench.errors import ModelFileError
 from ferbench.pipelines.pipeline import Pipeline
+from ferbench.registry import create, entries
 
 __all__ = ["read_keras", "read_skops"]
 
@@ -29,17 +30,25 @@ def read_skops(path: Path) -> Any:
 
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
-        if unknown:
+        installed = _installed_types() & unknown if unknown else set()
+        if unknown - installed:
             raise ModelFileError(
                 f"{path} holds types that are not known to be safe",
-                got=", ".join(sorted(unknown)[:5]),
-                fix="load only pipelines that ferbench saved",
+                got=", ".join(sorted(unknown - installed)[:5]),
+                fix="load only pipelines that ferbench saved, with the plugins installed that they use",
             )
-        estimator = skops.io.load(path, trusted=sorted(TRUSTED_TYPES))
+        estimator = skops.io.load(path, trusted=sorted({*TRUSTED_TYPES, *installed}))
     except (zipfile.BadZipFile, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"{path} is no skops file", got=repr(error)) from error
     check_trees(estimator)
     return estimator
+
+
+def _installed_types() -> set[str]:
+    """Full names of the features and classifiers that installed plugins register: whoever installed them runs them."""
+    plugins = [e for group in ("features", "classifiers") for e in entries(group).values() if e.package != "ferbench"]
+    loaded = [plugin.load() for plugin in plugins]
+    return {f"{kind.__module__}.{kind.__qualname__}" for kind in loaded if isinstance(kind, type)}
 
 
 def read_keras(pipeline: Pipeline, path: Path) -> Any:
@@ -51,8 +60,6 @@ def read_keras(pipeline: Pipeline, path: Path) -> Any:
         If the file is no Keras model, or has code in it.
     """
     import numpy as np
-
-    from ferbench.registry import create
 
     import keras  # isort: skip
 
