@@ -11,7 +11,17 @@ import numpy.typing as npt
 from ferbench.faces import Faces, Image
 from ferbench.samples import DatasetInfo, Samples
 
-__all__ = ["Classifier", "Dataset", "Detector", "FeatureExtractor", "GpuRuntime", "Runtime", "Session", "StagedSession"]
+__all__ = [
+    "AligningDetector",
+    "Classifier",
+    "Dataset",
+    "Detector",
+    "FeatureExtractor",
+    "GpuRuntime",
+    "Runtime",
+    "Session",
+    "StagedSession",
+]
 
 
 @runtime_checkable
@@ -31,6 +41,27 @@ class Detector(Protocol):
 
     def detect(self, images: Sequence[Image]) -> Faces:
         """Find the faces of a batch of RGB or gray uint8 images."""
+        ...
+
+
+@runtime_checkable
+class AligningDetector(Detector, Protocol):
+    """A detector that also tells where the eyes are, so that crops can be turned until these are level.
+
+    Attributes
+    ----------
+    align : "eyes" or None
+        None leaves the crops upright, and the eyes unasked for.
+    """
+
+    align: str | None
+
+    def find_eyes(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.float32]:
+        """(N, 2, 2) float32 eye centres of faces of these images, the left one in the image first; x, y in pixels.
+
+        The boxes may have been moved since they were detected, and the landmarks with them. NaN where they are not
+        known: such a face is cut upright.
+        """
         ...
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ferbench.errors import ImageError, ShapeError
 
-__all__ = ["MAX_PIXELS", "Faces", "Image", "Prediction", "as_gray", "check_image"]
+__all__ = ["MAX_PIXELS", "Faces", "Image", "Prediction", "as_gray", "box_iou", "check_image"]
 
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB or (H, W) uint8 gray."""
@@ -47,6 +47,24 @@ def as_gray(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
+def box_iou(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Intersection over union, (N, M), of (N, 4) and (M, 4) xyxy boxes; 0 where a box has no area.
+
+    Examples
+    --------
+    >>> box_iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
+    [[0.333]]
+    """
+    left, right = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
+    corner = np.maximum(left[:, None, :2], right[None, :, :2])
+    far = np.minimum(left[:, None, 2:], right[None, :, 2:])
+    shared = np.prod(np.clip(far - corner, 0, None), axis=2)
+    areas = [np.prod(np.clip(x[:, 2:] - x[:, :2], 0, None), axis=1) for x in (left, right)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    iou: npt.NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
+
+
 @dataclass(frozen=True)
 class Faces:
     """Faces found in a batch of images, as a struct of arrays.
@@ -60,7 +78,8 @@ class Faces:
     image_index : (N,) int64
         Position of each face's image in the batch, ascending.
     landmarks : (N, K, 2) float32, optional
-        Points in pixels of their image.
+        Points in pixels of their image, x, y; the first two are the centres of the eyes, the left one in the image
+        first. NaN where they are not known.
     n_images : int
         Number of images in the batch, those without a face included.
     """

@@ -73,13 +73,30 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "ferbench.detectors.whole_image:WholeImage",
             "the image is the face: for datasets of crops",
         ),
-        ("haar", "ferbench.detectors.haar:HaarDetector", "Viola-Jones cascade of OpenCV"),
+        ("haar", "ferbench.detectors.haar:HaarDetector", "Viola-Jones cascades of OpenCV"),
+        (
+            "lbp-cascade",
+            "ferbench.detectors.lbp_cascade:LBPCascadeDetector",
+            "cascade of local binary patterns (OpenCV)",
+        ),
         (
             "dlib-hog",
             "ferbench.detectors.dlib_hog:DlibHogDetector",
             "HOG + SVM sliding window of dlib",
             "dlib",
             "dlib",
+        ),
+        (
+            "dlib-cnn",
+            "ferbench.detectors.dlib_cnn:DlibCnnDetector",
+            "max-margin network of dlib: slow, and finds turned faces",
+            "landmarks",
+            "face_recognition_models",
+        ),
+        (
+            "yunet",
+            "ferbench.detectors.yunet:YuNetDetector",
+            "YuNet network through OpenCV, with your file: yunet(model=FILE)",
         ),
     ),
     "features": (

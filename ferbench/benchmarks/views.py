@@ -202,8 +202,11 @@ class View:
         turn = int(digest(self.cell.pipeline.detector), 16) % max(len(chunks), 1)
         for start in chunks[turn:] + chunks[:turn]:
             faces = self.pipeline.detect(self._photos(start))
-            found[start] = np.column_stack([faces.image_index + start, faces.xyxy, faces.score]).astype(np.float64)
-        return np.concatenate([found[start] for start in sorted(found)])
+            if len(faces):
+                found[start] = _as_table(faces, start)
+        # A detector gives landmarks with every face or with none, so that all rows are of one width.
+        rows = [found[start] for start in sorted(found)]
+        return np.concatenate(rows[1:] if len(rows) > 1 else rows)
 
     def _crop(self, faces: Faces) -> npt.NDArray[np.uint8]:
         size = self.pipeline.input_size
@@ -211,9 +214,16 @@ class View:
         for start in self._starts():
             images = self._photos(start)
             mine = (faces.image_index >= start) & (faces.image_index < start + len(images))
-            part = Faces(faces.xyxy[mine], faces.score[mine], faces.image_index[mine] - start, len(images))
+            points = None if faces.landmarks is None else faces.landmarks[mine]
+            part = Faces(faces.xyxy[mine], faces.score[mine], faces.image_index[mine] - start, len(images), points)
             crops.append(self.pipeline.crop(images, part))
         return np.concatenate(crops)
+
+
+def _as_table(faces: Faces, start: int) -> npt.NDArray[np.float64]:
+    """Detections to be stored: image, four box edges, score, then x and y of each landmark where there are some."""
+    points = np.zeros((len(faces), 0)) if faces.landmarks is None else faces.landmarks.reshape(len(faces), -1)
+    return np.column_stack([faces.image_index + start, faces.xyxy, faces.score, points]).astype(np.float64)
 
 
 def crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -226,7 +236,12 @@ def crops_of(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 
 
 def _as_faces(table: npt.NDArray[np.float64], n_images: int) -> Faces:
-    """Detections as stored: image, four box edges, score."""
+    """Detections as stored."""
+    points = table[:, 6:].reshape(len(table), -1, 2).astype(np.float32) if table.shape[1] > 6 else None
     return Faces(
-        table[:, 1:5].astype(np.float32), table[:, 5].astype(np.float32), table[:, 0].astype(np.int64), n_images
+        table[:, 1:5].astype(np.float32),
+        table[:, 5].astype(np.float32),
+        table[:, 0].astype(np.int64),
+        n_images,
+        points,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from ferbench.errors import ParameterError
 from ferbench.faces import Image
 
-__all__ = ["check_max_side", "reduce_image"]
+__all__ = ["check_max_side", "check_upsample", "reduce_image"]
 
 Boxes = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -17,6 +17,12 @@ def check_max_side(max_side: object) -> None:
     is_integer = isinstance(max_side, int | np.integer) and not isinstance(max_side, bool)
     if max_side is not None and not (is_integer and max_side >= 32):  # type: ignore[operator]
         raise ParameterError("parameter max_side", got=repr(max_side), expected="None, or 32 pixels or more")
+
+
+def check_upsample(upsample: object) -> None:
+    """Raise :class:`ParameterError` unless ``upsample``, how often an image is doubled, is 0, 1, 2 or 3."""
+    if isinstance(upsample, bool) or upsample not in range(4):
+        raise ParameterError("parameter upsample", got=repr(upsample), expected="0, 1, 2 or 3")
 
 
 def reduce_image(image: Image, max_side: int | None) -> tuple[Image, float]:

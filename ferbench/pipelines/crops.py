@@ -13,7 +13,13 @@ __all__ = ["crop_faces", "resize_crops"]
 
 
 def crop_faces(
-    images: Sequence[Image], faces: Faces, *, size: int = 48, scale: float = 1.0, shift: float = 0.0
+    images: Sequence[Image],
+    faces: Faces,
+    *,
+    size: int = 48,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    eyes: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Cut, gray and resize every face.
 
@@ -28,6 +34,10 @@ def crop_faces(
         Side of the square cut out, in longer sides of the box.
     shift : float
         How far the square's centre lies below the box's centre, in longer sides of the box (negative: above).
+    eyes : (N, 2, 2) float32, optional
+        Centres of the eyes of each face, the left one in the image first; x, y in pixels. The square is turned about
+        the box's centre until they are level, and ``shift`` follows the face's own vertical. Its size stays the box's:
+        the distance of the eyes shrinks as a head turns away. Faces with NaN are cut upright.
 
     Returns
     -------
@@ -36,7 +46,10 @@ def crop_faces(
     """
     crops = np.empty((len(faces), size, size), np.uint8)
     for i, (box, image) in enumerate(zip(faces.xyxy, faces.image_index, strict=True)):
-        crops[i] = _crop(images[int(image)], box, size, scale, shift)
+        if eyes is None or np.isnan(eyes[i]).any():
+            crops[i] = _crop(images[int(image)], box, size, scale, shift)
+        else:
+            crops[i] = _level_crop(images[int(image)], box, eyes[i], size, scale, shift)
     return crops
 
 
@@ -56,6 +69,37 @@ def _crop(image: Image, box: npt.NDArray[np.float32], size: int, scale: float, s
     if any(margins):
         gray = np.asarray(cv2.copyMakeBorder(gray, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
     return _resize(gray, size)
+
+
+def _level_crop(
+    image: Image,
+    box: npt.NDArray[np.float32],
+    eyes: npt.NDArray[np.float32],
+    size: int,
+    scale: float,
+    shift: float,
+) -> Image:
+    import cv2
+
+    height, width = image.shape[:2]
+    longer = float(max(box[2] - box[0], box[3] - box[1], 1.0))
+    side = max(1, round(longer * scale))
+    right = (eyes[1] - eyes[0]).astype(np.float64)
+    distance = float(np.hypot(*right))
+    cos, sin = right / distance if distance > 0 else (1.0, 0.0)
+    x = (float(box[0]) + float(box[2])) / 2 - sin * shift * longer
+    y = (float(box[1]) + float(box[3])) / 2 + cos * shift * longer
+    # What the turned square covers, and a pixel around it to interpolate with; at least one pixel of the image.
+    reach = side * (abs(cos) + abs(sin)) / 2 + 2
+    left, top = (min(max(int(v - reach), 0), end - 1) for v, end in ((x, width), (y, height)))
+    gray = as_gray(image[top : max(top + 1, int(y + reach) + 1), left : max(left + 1, int(x + reach) + 1)])
+    # Pixel centres: the middle of an n pixels wide crop is at (n - 1) / 2.
+    middle = (side - 1) / 2
+    x, y = x - 0.5 - left, y - 0.5 - top
+    to_image = np.array([[cos, -sin, x - middle * (cos - sin)], [sin, cos, y - middle * (sin + cos)]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    turned = cv2.warpAffine(gray, to_image, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return _resize(np.asarray(turned, dtype=np.uint8), size)
 
 
 def _resize(gray: Image, size: int) -> Image:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.contracts import Detector, Session, StagedSession
+from ferbench.contracts import AligningDetector, Detector, Session, StagedSession
 from ferbench.devices import Device, choose_device
 from ferbench.errors import LabelError, ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.faces import Faces, Image, Prediction, check_image
@@ -42,7 +42,8 @@ class Processed:
     probabilities : (N, C) float32
         In the order of the pipeline's ``labels``.
     times_ns : dict of str to int
-        Nanoseconds of ``detect``, ``align`` (crop, gray, resize), ``features``, ``classify`` and ``total``.
+        Nanoseconds of ``detect``, ``align`` (eyes where asked for, crop, gray, resize), ``features``, ``classify`` and
+        ``total``.
     """
 
     faces: Faces
@@ -345,7 +346,8 @@ class Pipeline:
     def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
         """(N, s, s) uint8 gray crops of the faces, in their order."""
         scale, shift = self._crop_geometry()
-        return crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+        eyes = self._find_eyes(images, faces)
+        return crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift, eyes=eyes)
 
     def classify(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(N, C) float32 probabilities of gray crops (N, h, w) uint8, in the order of :attr:`labels`."""
@@ -390,13 +392,9 @@ class Pipeline:
         """
         session = self._ready()
         started = perf_counter_ns()
-        if detector_bypassed:
-            faces, scale, shift = _whole(images, range(len(images)), 1.0), 1.0, 0.0
-        else:
-            faces = self._faces(images)
-            scale, shift = self._crop_geometry()
+        faces = _whole(images, range(len(images)), 1.0) if detector_bypassed else self._faces(images)
         detected = perf_counter_ns()
-        crops = self._crops(images, faces, scale, shift)
+        crops = crop_faces(images, faces, size=self.input_size) if detector_bypassed else self._crops(images, faces)
         aligned = extracted = perf_counter_ns()
         if not len(crops):
             probabilities = np.zeros((0, len(self.labels)), np.float32)
@@ -422,9 +420,15 @@ class Pipeline:
         shift = self.detector.crop_shift if self.crop_shift is None else self.crop_shift
         return scale, shift
 
-    def _crops(self, images: Sequence[Image], faces: Faces, scale: float, shift: float) -> npt.NDArray[np.uint8]:
+    def _find_eyes(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.float32] | None:
+        """(N, 2, 2) float32 eye centres where the detector was asked to align, None otherwise."""
+        if getattr(self.detector, "align", None) is None:
+            return None
+        return cast(AligningDetector, self.detector).find_eyes(images, faces)
+
+    def _crops(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
         """Crops by the detector's geometry; a whole image that stands in for a missed face keeps its own edges."""
-        crops = crop_faces(images, faces, size=self.input_size, scale=scale, shift=shift)
+        crops = self.crop(images, faces)
         if self.on_no_face == "whole":
             whole = np.flatnonzero(faces.score == 0)
             if len(whole):
@@ -448,7 +452,10 @@ class Pipeline:
         index = np.concatenate([faces.image_index, whole.image_index])
         order = np.argsort(index, kind="stable")
         xyxy, score = np.concatenate([faces.xyxy, whole.xyxy]), np.concatenate([faces.score, whole.score])
-        return Faces(xyxy[order], score[order], index[order], len(images))
+        points = faces.landmarks
+        if points is not None:  # a whole image has none
+            points = np.concatenate([points, np.full((len(whole), *points.shape[1:]), np.nan, np.float32)])[order]
+        return Faces(xyxy[order], score[order], index[order], len(images), points)
 
     def _ready(self) -> Session:
         if self._session is None:

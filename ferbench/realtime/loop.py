@@ -109,6 +109,7 @@ class FrameProcessor:
         self.tracker = tracker or Tracker()
         self.smoother = Smoother(smooth)
         self._count = 0
+        self._points: dict[int, Matrix] = {}
 
     def process(self, frame: Frame) -> FrameResult:
         """Find, identify, classify and smooth the faces of the next frame."""
@@ -136,13 +137,16 @@ class FrameProcessor:
         before = time.perf_counter_ns()
         tracks = self.tracker.update(done.faces.xyxy, done.faces.score)
         times_ns = {stage: int(ns) for stage, ns in done.times_ns.items()}
+        self._points = _points_in_boxes(tracks, done.faces)
         times_ns["track"] = time.perf_counter_ns() - before
         return tracks, done.faces, done.probabilities, times_ns
 
     def _carry_on(self, image: Image) -> tuple[list[int], Faces, Matrix, dict[str, int]]:
         clock = [time.perf_counter_ns()]
         tracks, boxes, scores = self.tracker.coast()
-        faces = Faces.from_lists([boxes], [scores])
+        # A face's landmarks move with its box, so that it stays aligned between two detections.
+        moved = [_at_box(self._points[t], box) for t, box in zip(tracks, boxes, strict=True)] if self._points else []
+        faces = Faces.from_lists([boxes], [scores], [moved] if moved else None)
         clock.append(time.perf_counter_ns())
         crops = self.pipeline.crop([image], faces)
         clock.append(time.perf_counter_ns())
@@ -215,6 +219,18 @@ class LiveStream:
                 # Checked after the frame, so that the source need not deliver one more to be told to stop.
                 if count == max_frames:
                     return
+
+
+def _points_in_boxes(tracks: Sequence[int], faces: Faces) -> dict[int, Matrix]:
+    """Landmarks (K, 2) of each track, in sides of its box from the left top; empty where the detector gives none."""
+    if faces.landmarks is None:
+        return {}
+    origin, side = faces.xyxy[:, None, :2], faces.xyxy[:, None, 2:] - faces.xyxy[:, None, :2]
+    return dict(zip(tracks, (faces.landmarks - origin) / side, strict=True))
+
+
+def _at_box(points: Matrix, box: Matrix) -> Matrix:
+    return np.asarray(box[:2] + points * (box[2:] - box[:2]), np.float32)
 
 
 def _mirrored(frame: Frame) -> Frame:

@@ -13,28 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.errors import ParameterError, ShapeError
+from ferbench.faces import box_iou
 
 __all__ = ["Track", "Tracker", "box_iou"]
 
 Boxes = npt.NDArray[np.float32]
-
-
-def box_iou(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Intersection over union, (N, M), of (N, 4) and (M, 4) xyxy boxes; 0 where a box has no area.
-
-    Examples
-    --------
-    >>> box_iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
-    [[0.333]]
-    """
-    left, right = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
-    corner = np.maximum(left[:, None, :2], right[None, :, :2])
-    far = np.minimum(left[:, None, 2:], right[None, :, 2:])
-    shared = np.prod(np.clip(far - corner, 0, None), axis=2)
-    areas = [np.prod(np.clip(x[:, 2:] - x[:, :2], 0, None), axis=1) for x in (left, right)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    iou: npt.NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return iou
 
 
 @dataclass

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferbench.detectors.haar import HaarDetector
 from ferbench.detectors.reduction import reduce_image
 from ferbench.detectors.whole_image import WholeImage
-from ferbench.errors import ParameterError
-from ferbench.faces import Faces
+from ferbench.errors import MissingDependencyError, ModelFileError, ParameterError, UnknownNameError
+from ferbench.faces import Faces, box_iou
 from ferbench.registry import create
 from ferbench.testing import ConformanceError, check_detector
 
-SPECS = ["whole-image", "haar", "haar(max_side=64, min_size=20)", "dlib-hog", "dlib-hog(upsample=1, max_side=200)"]
-
-
-@pytest.fixture(scope="module")
-def face() -> np.ndarray:
-    """(480, 640, 3) drawn face that both detectors find; its box is about (230, 150) to (410, 350)."""
-    rng = np.random.default_rng(0)
-    image = np.full((480, 640, 3), 90, np.uint8)
-    cv2.ellipse(image, (320, 245), (95, 125), 0, 0, 360, (205, 170, 150), -1)
-    cv2.ellipse(image, (320, 165), (98, 60), 0, 180, 360, (60, 45, 40), -1)
-    for x in (282, 358):
-        cv2.ellipse(image, (x, 218), (21, 9), 0, 0, 360, (245, 245, 245), -1)
-        cv2.circle(image, (x, 218), 9, (40, 30, 30), -1)
-        cv2.ellipse(image, (x, 202), (26, 9), 0, 190, 350, (70, 50, 45), 6)
-        cv2.ellipse(image, (x, 224), (26, 16), 0, 200, 340, (150, 115, 100), 3)
-    cv2.line(image, (320, 222), (314, 268), (165, 130, 115), 5)
-    cv2.ellipse(image, (320, 272), (20, 8), 0, 10, 170, (140, 100, 90), 4)
-    cv2.ellipse(image, (320, 308), (36, 12), 0, 0, 360, (150, 70, 75), -1)
-    cv2.line(image, (286, 308), (354, 308), (90, 40, 45), 3)
-    image = cv2.GaussianBlur(image, (0, 0), 3)
-    return np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
+SPECS = [
+    "whole-image",
+    "haar",
+    "haar(max_side=64, min_size=20)",
+    "haar(cascade=profile, min_size=20)",
+    "haar(align=eyes)",
+    "lbp-cascade",
+    "dlib-hog",
+    "dlib-hog(upsample=1, max_side=200)",
+    "dlib-cnn(max_side=120)",
+]
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -51,7 +45,7 @@ def test_the_whole_image_is_the_face() -> None:
     assert faces.score.tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("spec", ["haar", "dlib-hog"])
+@pytest.mark.parametrize("spec", ["haar", "haar(cascade=alt2)", "lbp-cascade", "dlib-hog"])
 @pytest.mark.parametrize("max_side", [None, 320])
 def test_a_face_is_found_where_it_is_whatever_the_reduction(spec: str, max_side: int | None, face: np.ndarray) -> None:
     detector = create("detectors", spec, max_side=max_side)
@@ -66,12 +60,13 @@ def test_a_face_is_found_where_it_is_whatever_the_reduction(spec: str, max_side:
         assert found.score[0] > 0
 
 
-@pytest.mark.parametrize("spec", ["haar", "dlib-hog"])
+@pytest.mark.parametrize("spec", ["haar", "lbp-cascade", "dlib-hog", "dlib-cnn(max_side=320)"])
 def test_gray_and_colour_give_the_same_faces(spec: str, face: np.ndarray) -> None:
     detector = create("detectors", spec)
     gray = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
     found = detector.detect([face, gray])
     assert found.image_index.tolist() == sorted([*found.image_index.tolist()])
+    assert len(found.of_image(0)) > 0
     np.testing.assert_allclose(found.of_image(0).xyxy, found.of_image(1).xyxy)
 
 
@@ -95,6 +90,92 @@ def test_reduction_keeps_the_aspect_and_returns_the_factor() -> None:
     assert sliver.shape == (1, 100)
 
 
+@given(
+    width=st.integers(1, 900),
+    height=st.integers(1, 900),
+    max_side=st.integers(32, 700),
+    box=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_boxes_of_a_reduced_image_come_back_to_their_place(width, height, max_side, box) -> None:
+    reduced, factor = reduce_image(np.zeros((height, width), np.uint8), max_side)
+    assert max(reduced.shape) == min(max_side, max(width, height))
+    # The same place in both images, in shares of the sides; a side cannot be reduced to less than a pixel.
+    shares = np.array(box)
+    back = shares * np.tile(reduced.shape[::-1], 2) * factor
+    slack = factor / 2 if min(reduced.shape) > 1 else factor
+    assert np.abs(back - shares * np.tile([width, height], 2)).max() <= slack + 1e-6
+
+
+@pytest.mark.parametrize("spec", ["haar(min_size=20)", "lbp-cascade(min_size=20)", "dlib-hog(upsample=1)"])
+def test_a_large_image_gives_the_boxes_of_the_reduced_one(spec: str, face: np.ndarray) -> None:
+    reduced, factor = reduce_image(face, 300)
+    small = create("detectors", spec, max_side=None).detect([reduced])
+    large = create("detectors", spec, max_side=300).detect([face])
+    assert len(small) > 0
+    if "min_size" in spec:  # which is in pixels of the image given: 20 of the whole one are below the window
+        assert len(large) >= len(small)
+    best = large.largest_per_image().xyxy
+    np.testing.assert_allclose(best, small.largest_per_image().xyxy * factor, rtol=1e-5)
+
+
+def test_profiles_are_found_whichever_way_they_look(profile: np.ndarray) -> None:
+    detector = HaarDetector("profile", min_neighbors=1)
+    mirrored = np.ascontiguousarray(profile[:, ::-1])
+    found = [detector.detect([image]) for image in (profile, mirrored)]
+    assert len(found[0]) == len(found[1]) > 0
+    left, top, right, bottom = found[0].xyxy[0]
+    width = profile.shape[1]
+    np.testing.assert_allclose(found[1].xyxy[0], [width - right, top, width - left, bottom], atol=2)
+
+
+def test_a_cascade_brings_its_own_crop() -> None:
+    assert HaarDetector().crop_scale == 1.03
+    assert len({(HaarDetector(name).crop_scale, HaarDetector(name).crop_shift) for name in ("default", "profile")}) == 2
+
+
+def test_the_cascade_of_binary_patterns_agrees_with_scikit_image(face: np.ndarray) -> None:
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
+    gray = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    (theirs, *_) = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
+        img=gray, scale_factor=1.1, step_ratio=1, min_size=(120, 120), max_size=(400, 400)
+    )
+    mine = create("detectors", "lbp-cascade").detect([gray]).largest_per_image().xyxy
+    x, y, w, h = (theirs[name] for name in ("c", "r", "width", "height"))
+    assert box_iou(mine, [[x, y, x + w, y + h]])[0, 0] > 0.7
+
+
+def test_images_of_one_size_are_detected_together_as_they_are_alone(face: np.ndarray) -> None:
+    small = cv2.resize(face, (280, 210), interpolation=cv2.INTER_AREA)
+    other = cv2.resize(face, (240, 180), interpolation=cv2.INTER_AREA)
+    images = [small, other, np.ascontiguousarray(small[:, ::-1]), np.zeros((8, 8), np.uint8), small]
+    detector = create("detectors", "dlib-cnn")
+    together = detector.detect(images)
+    assert set(together.image_index.tolist()) == {0, 1, 2, 4}
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(together.of_image(i).xyxy, detector.detect([image]).xyxy)
+
+
+@pytest.mark.parametrize("spec", ["dlib-cnn", "haar(align=eyes)"])
+def test_a_missing_model_file_is_named_with_its_extra(
+    spec: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ferbench.detectors.dlib_models.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"ferbench\[landmarks\]"):
+        create("detectors", spec).detect([])
+    empty = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr("ferbench.detectors.dlib_models.find_spec", lambda name: empty)
+    with pytest.raises(ModelFileError, match=r"\.dat is missing"):
+        create("detectors", spec).detect([])
+
+
+def test_dlib_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(MissingDependencyError, match="dlib, which is not installed"):
+        create("detectors", "dlib-cnn").detect([])
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -105,11 +186,20 @@ def test_reduction_keeps_the_aspect_and_returns_the_factor() -> None:
         ("dlib-hog(upsample=9)", "upsample"),
         ("dlib-hog(threshold=high)", "threshold"),
         ("dlib-hog(max_side=big)", "max_side"),
+        ("dlib-hog(align=nose)", "align"),
+        ("haar(cascade=3)", "cascade"),
+        ("lbp-cascade(scale_factor=True)", "scale_factor"),
+        ("dlib-cnn(upsample=4)", "upsample"),
     ],
 )
 def test_bad_parameters_are_named_when_the_detector_is_used(spec: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         create("detectors", spec).detect([np.zeros((50, 50), np.uint8)])
+
+
+def test_an_unknown_cascade_is_an_error_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'profile'"):
+        create("detectors", "haar(cascade=profil)").detect([])
 
 
 def test_the_conformance_check_catches_a_detector_that_loses_images() -> None:
@@ -122,7 +212,7 @@ def test_the_conformance_check_catches_a_detector_that_loses_images() -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("spec", "least"), [("haar", 0.9), ("dlib-hog", 0.9)])
+@pytest.mark.parametrize(("spec", "least"), [("haar", 0.9), ("lbp-cascade", 0.7), ("dlib-hog", 0.9)])
 def test_faces_in_the_wild_are_found(spec: str, least: float, real_data: Path) -> None:
     with zipfile.ZipFile(real_data / "lfw-emotions.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[::10]
