@@ -33,6 +33,7 @@ VERBS = {
     "tune": "search for a pipeline's parameters on training faces",
     "export": "convert a trained network for another runtime, checked against it",
     "live": "name expressions on a camera, a clip or a synthetic stream",
+    "detectors": "score detectors by themselves: recall, false alarms, overlap, time",
     "list": "list detectors, features, classifiers, runtimes, datasets, pipelines or suites",
     "show": "describe one component, pipeline, dataset, run or saved model",
     "data": "list datasets; audit and count what is in one",
