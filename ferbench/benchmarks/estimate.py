@@ -17,7 +17,7 @@ _DETECT_S = 0.03  # a 640×480 photo
 _FEATURE_S = 0.0004  # a 48×48 crop
 _LEARN_S = {"baseline": 0.0, "classical": 0.0015, "deep": 0.0016}  # a face; for networks in one epoch
 _CLASSIFY_S = {"baseline": 0.0, "classical": 0.0005, "deep": 0.0006}
-_SLOW_CLASSIFIERS = {"rbf-svm": 8.0, "random-forest": 2.0}
+_SLOW_CLASSIFIERS = {"chi2-svm": 15.0, "intersection-svm": 8.0, "rbf-svm": 8.0, "random-forest": 2.0}
 _DEFAULT_EPOCHS = 30
 
 

@@ -1,6 +1,6 @@
 """Kernel values of float32 rows, and explicit maps whose inner products approximate them.
 
-scikit-learn's ``additive_chi2_kernel`` compares values one by one and needs several times as long as the two vector
+scikit-learn's ``additive_chi2_kernel`` compares values one by one and needs more than twice as long as the two vector
 operations a row here; for histogram intersection it has no kernel. Values are summed in float32.
 
 References
