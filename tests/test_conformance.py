@@ -20,6 +20,11 @@ QUICK = {
     "voting": "of=[gaussian-nb, lda]",
     "stacking": "of=[gaussian-nb, lda]",
     "union": "of=[hog, pixels]",
+    "vgg": "width=4, blocks=(1, 1), dense=8",
+    "resnet": "width=4, blocks=(1, 1)",
+    "wavelet-cnn": "width=4",
+    "plain-cnn": "width=4",
+    "transfer": "base=vgg16, weights=none, size=32",  # the base of fewest layers, and nothing to fetch
 }
 NETWORK = "epochs=1, batch_size=24"
 # Datasets from files are checked where the files are; detectors with a file of the user's, in their own tests.
@@ -65,7 +70,7 @@ def test_classifiers(name: str) -> None:
 @pytest.mark.parametrize("name", networks())
 def test_networks(name: str) -> None:
     skip_without_extra("classifiers", name)
-    check_network(f"{name}({NETWORK})")
+    check_network(f"{name}({', '.join([NETWORK, *filter(None, [QUICK.get(name)])])})")
 
 
 @pytest.mark.parametrize("name", [name for name in own("datasets") if name not in FROM_FILES])

@@ -118,9 +118,9 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     record["labels"], record["confusion"] = quality.labels, quality.confusion
     record["interval"] = f"95 %, bootstrap over {quality.interval_over}"
     record["permuted_labels"] = quality.permuted_labels
-    record["has_learnt_from_these"] = has_learnt_from(
-        pipeline.trained_on, dataset=samples.dataset, revision=samples.revision, split=samples.split
-    )
+    known, these = pipeline.trained_on, {"dataset": samples.dataset, "revision": samples.revision}
+    record["has_learnt_from_these"] = has_learnt_from(known, **these, split=samples.split)
+    record["was_tuned_on_these"] = has_learnt_from(known.get("tuned_on") or {}, **these, split=samples.split)
     record["ferbench"] = ferbench.__version__
     return record
 
@@ -205,4 +205,6 @@ def _warnings(record: dict[str, Any]) -> list[str]:
     said = [record["permuted_labels"]] if record["permuted_labels"] else []
     if record["has_learnt_from_these"]:
         said.append("it learnt from these very faces: the figures say nothing about others")
+    elif record["was_tuned_on_these"]:
+        said.append("its settings, or the epoch that was kept, were chosen on these very faces: the figures flatter it")
     return [line for text in said for line in ("", *textwrap.wrap(f"warning: {text}", WIDTH))]

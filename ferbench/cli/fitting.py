@@ -69,7 +69,7 @@ class Steering:
             return {}
         chosen = {"dataset": self.samples.dataset, "split": self.samples.split, "revision": self.samples.revision}
         facts = {"n": len(self.samples), "decided": list(self.decisions), "epochs": epochs}
-        return {"selected_on": chosen | facts | ({"epoch": kept} if kept else {}) | self.held_back}
+        return {"tuned_on": chosen | facts | ({"epoch": kept} if kept else {}) | self.held_back}
 
 
 def fit_network(

@@ -12,13 +12,12 @@ __all__ = ["has_learnt_from"]
 
 
 def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: str, split: str) -> bool:
-    """Whether a record of a training names the faces of this split: as learnt from, or as those that chose an epoch.
+    """Whether a record of a training names the faces of this split.
 
     Parameters
     ----------
     trained_on : mapping
-        ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them; the same under
-        ``selected_on``, if validation faces decided anything.
+        ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them.
     dataset, revision, split : str
         Name or spec of the dataset, digest of its content, and what is to be scored; ``all`` is every split.
 
@@ -28,9 +27,6 @@ def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: st
         True where the content is the same, or where both label the same pictures, as FER2013 and FER+ do: their
         splits then have the same names, and their digests say nothing.
     """
-    selected = trained_on.get("selected_on")
-    if isinstance(selected, Mapping) and has_learnt_from(selected, dataset=dataset, revision=revision, split=split):
-        return True
     learnt, learnt_split = trained_on.get("dataset"), trained_on.get("split")
     if not isinstance(learnt, str) or not (learnt_split == split or "all" in (learnt_split, split)):
         return False

@@ -98,6 +98,14 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
         (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--hold-out", "0.1"], "are for networks"),
+        (["lenet(keep=best)", "--dataset", SYNTHETIC], "decide the epoch that is kept, and there are none"),
+        (
+            ["lenet(keep=best, schedule=plateau)", "--dataset", SYNTHETIC, "--val-split", "test"],
+            "the learning rate and the epoch that is kept would be chosen on the test split",
+        ),
+        (["lenet", "--dataset", SYNTHETIC, "--hold-out", "0.6"], "--hold-out is a share"),
+        (["lenet", "--dataset", SYNTHETIC, "--curve", "curve.txt"], "a curve is a picture: got curve.txt"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--limit", "0"], "--limit must be 1 or more"),
     ],
 )
@@ -152,6 +160,31 @@ def test_a_preset_for_other_data_says_that_it_learns_from_labels(tmp_path: Path,
     assert _settings(args, "fer2013") == {"soft_labels": 0.3}
     args.distil, args.teachers = None, ["tiny"]
     assert _settings(args, "fer2013") == {"soft_labels": 0.3, "teachers": ["tiny"], "distil": 0.5}
+
+
+@pytest.mark.deep
+def test_what_validation_faces_decide_is_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    spec = "lenet(epochs=2, batch_size=35, keep=best, augmentation=none)@keras"
+    curve, out = tmp_path / "curve.svg", tmp_path / "model"
+    command = ["train", spec, "--dataset", SYNTHETIC, "--out", str(out)]
+    assert main([*command, "--val-split", "val", "--curve", str(curve)]) == 0
+    assert "kept epoch" in capsys.readouterr().err
+    record = json.loads((out / "pipeline.json").read_text())["trained_on"]
+    epoch = record["tuned_on"].pop("epoch")
+    accuracies = [float(line.split(",")[-1]) for line in (out / "training.csv").read_text().splitlines()[1:]]
+    assert accuracies[epoch - 1] == max(accuracies)
+    assert (record["tuned_on"]["split"], record["tuned_on"]["n"]) == ("val", 35)
+    assert record["tuned_on"]["decided"] == ["epoch that is kept"]
+    assert "<svg" in curve.read_text()
+    assert json.loads((out / "architecture.json").read_text())["class_name"] == "Functional"
+    assert main(["evaluate", str(out), "--dataset", SYNTHETIC, "--split", "val"]) == 0
+    assert "were chosen on these very faces" in capsys.readouterr().out.replace("\n", " ")
+    assert main([*command[:-1], str(tmp_path / "held"), "--hold-out", "0.25"]) == 0
+    record = json.loads((tmp_path / "held" / "pipeline.json").read_text())["trained_on"]
+    assert record["n"] + record["tuned_on"]["n"] == 140
+    assert 28 <= record["tuned_on"]["n"] <= 42, "a quarter, as far as whole subjects allow"
+    assert (record["tuned_on"]["split"], record["tuned_on"]["held_back"]) == ("train", 0.25)
 
 
 @pytest.mark.realdata

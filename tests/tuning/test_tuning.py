@@ -14,6 +14,7 @@ from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines import make_pipeline, parse_pipeline_id
 from ferbench.pipelines.preset import find_preset, preset_text, read_preset
 from ferbench.tuning.space import parse_dimension, search_space, with_values
+from ferbench.tuning.study import tune
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=70, n_test=35)"
 KNN = ["tune", "hog/knn", "--dataset", SYNTHETIC]
@@ -112,16 +113,37 @@ def test_what_cannot_be_searched_is_one_line(arguments: list[str], message: str,
 
 
 @pytest.mark.deep
-def test_a_network_is_tuned_on_a_validation_split_and_its_hopeless_trials_are_cut_short(tmp_path: Path) -> None:
+def test_a_network_is_tuned_on_a_validation_split(tmp_path: Path) -> None:
     pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
-    spec = "se-resnet(width=4, blocks=(1,), epochs=2, batch_size=35, augmentation=none)@litert"
+    spec = "lenet(epochs=1, batch_size=35, augmentation=none)@litert"
     command = ["tune", spec, "--dataset", SYNTHETIC, "--val-split", "val", "--limit", "70", "--out", str(tmp_path)]
-    assert main([*command, "--search", "learning_rate=1e-7|0.02", "--trials", "2"]) == 0
+    assert main([*command, "--search", "learning_rate=1e-7|0.002", "--trials", "2"]) == 0
     preset = find_preset(str(tmp_path / "best.yaml"))
     assert preset is not None
-    assert preset.pipeline.startswith("whole-image/se-resnet(")
+    assert preset.pipeline.startswith("whole-image/lenet(")
     assert preset.pipeline.endswith("@litert")
     assert len(pd.read_csv(tmp_path / "trials.csv")) == 2
+
+
+def test_trials_that_fall_behind_are_cut_short(tmp_path: Path) -> None:
+    parts = parse_pipeline_id("hog/knn")
+
+    class Scripted:
+        def score(self, parts, report) -> float:
+            n = parts.classifier.params["n_neighbors"]
+            for step in (1, 2, 3):
+                report(step, 1 / n)
+            return 1 / n
+
+    space = (parse_dimension("n_neighbors=1:50"),)
+    facts = {"metric": "accuracy", "scored": "nothing"}
+    done = tune(parts, space, Scripted(), tmp_path, n_trials=20, seed=0, facts=facts)
+    assert {trial.was_cut_short for trial in done[:5]} == {False}
+    cut = [trial for trial in done if trial.was_cut_short]
+    assert cut
+    assert min(trial.values["n_neighbors"] for trial in cut) > min(t.values["n_neighbors"] for t in done)
+    best = max((t for t in done if not t.was_cut_short), key=lambda t: t.score)
+    assert f"n_neighbors: {best.values['n_neighbors']}" in (tmp_path / "best.yaml").read_text()
 
 
 def test_a_preset_file_goes_round(tmp_path: Path) -> None:
