@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from ferbench.errors import ParameterError
-from ferbench.features.base import Crops, Matrix, StatelessFeatures, check_crops, check_integer
-from ferbench.features.lbp_codes import METHODS, lbp_codes, lbp_labels, n_labels
+from ferbench.features.base import (
+    Crops,
+    Matrix,
+    StatelessFeatures,
+    check_choice,
+    check_crops,
+    check_integer,
+    check_numbers,
+)
+from ferbench.features.lbp_codes import METHODS
+from ferbench.features.lbp_compound import COMPOUNDS, compound_bins, compound_labels
 
 __all__ = ["LBP"]
 
@@ -33,10 +43,14 @@ class LBP(StatelessFeatures):
         Cells along each side.
     points : int
         Neighbours on the circle, 4 to 16.
-    radius : float
-        Radius of the circle in pixels.
-    method : {"default", "uniform", "nri-uniform"}
-        Which codes share a histogram bin. Eight points give 256, 10 and 59 bins a cell.
+    radius : float or sequence of float
+        Radius of the circle in pixels; several: the histograms of each, one after the other.
+    method : {"default", "ror", "uniform", "nri-uniform"}
+        Which codes share a histogram bin. Eight points give 256, 36, 10 and 59 bins a cell. With ``ror`` and
+        ``uniform`` a rotated pattern counts in the same bin.
+    compound : {"s", "m", "s_m", "s_m/c", "s/m", "s/m/c"}
+        Parts of the completed local binary pattern [2]_: the signs of the differences, which are the ordinary codes,
+        their magnitudes, and the centre's brightness. ``_`` puts histograms side by side, ``/`` counts jointly.
     norm : {"l1", "sqrt"}
         ``l1``: each cell's histogram sums to 1. ``sqrt``: its square root, under which a linear or Gaussian kernel
         compares histograms by Hellinger's distance.
@@ -44,6 +58,8 @@ class LBP(StatelessFeatures):
     References
     ----------
     .. [1] T. Ahonen, A. Hadid, M. Pietikäinen: Face description with local binary patterns. IEEE TPAMI 28(12), 2006.
+    .. [2] Z. Guo, L. Zhang, D. Zhang: A completed modeling of local binary pattern operator for texture classification.
+           IEEE Transactions on Image Processing 19(6), 2010.
 
     Examples
     --------
@@ -53,25 +69,31 @@ class LBP(StatelessFeatures):
     """
 
     def __init__(
-        self, grid: int = 7, points: int = 8, radius: float = 1, method: str = "nri-uniform", norm: str = "sqrt"
+        self,
+        grid: int = 7,
+        points: int = 8,
+        radius: float | Sequence[float] = 1,
+        method: str = "nri-uniform",
+        norm: str = "sqrt",
+        compound: str = "s",
     ) -> None:
         self.grid = grid
         self.points = points
         self.radius = radius
         self.method = method
         self.norm = norm
+        self.compound = compound
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self) -> tuple[float, ...]:
         check_integer("grid", self.grid, 1)
         check_integer("points", self.points, 4, _MAX_POINTS)
-        if isinstance(self.radius, bool) or not isinstance(self.radius, int | float) or not 0 < self.radius <= 100:
+        radii = check_numbers("radius", self.radius, 0, 100)
+        if min(radii) == 0:
             raise ParameterError("parameter radius", got=repr(self.radius), expected="pixels, above 0 and up to 100")
-        for name, known in (("method", METHODS), ("norm", _NORMS)):
-            if getattr(self, name) not in known:
-                raise ParameterError(
-                    f"parameter {name}", got=repr(getattr(self, name)), expected=f"one of {', '.join(known)}"
-                )
-        dimensions = self.grid**2 * n_labels(self.points, self.method)
+        check_choice("method", self.method, METHODS)
+        check_choice("norm", self.norm, _NORMS)
+        check_choice("compound", self.compound, COMPOUNDS)
+        dimensions = len(radii) * self.grid**2 * sum(compound_bins(self.compound, self.points, self.method))
         if dimensions > _MAX_DIMENSIONS:
             raise ParameterError(
                 "these LBP parameters make too many features",
@@ -79,26 +101,29 @@ class LBP(StatelessFeatures):
                 expected=f"at most {_MAX_DIMENSIONS}",
                 fix="use method='uniform', fewer points or a smaller grid",
             )
+        return radii
 
     def transform(self, X: Crops) -> Matrix:
-        """(N, grid * grid * bins) float32, cell by cell from the top left."""
-        self._check_parameters()
-        crops = check_crops(X, minimum=max(self.grid, 2 * math.ceil(self.radius) + 1))
+        """(N, D) float32: radius by radius, histogram by histogram, in each its cells from the top left."""
+        radii = self._check_parameters()
+        crops = check_crops(X, minimum=max(self.grid, 2 * math.ceil(max(radii)) + 1))
         n, h, w = crops.shape
-        bins = n_labels(self.points, self.method)
-        width = self.grid**2 * bins
-        label = lbp_labels(self.points, self.method)
-        cell, share = _cells(h, w, self.grid, bins)
-        first_bin = cell + (np.arange(min(n, _CHUNK)) * width)[:, None, None]
-        out = np.empty((n, width), np.float32)
+        bins = compound_bins(self.compound, self.points, self.method)
+        cells = [_cells(h, w, self.grid, b) for b in bins]
+        widths = [self.grid**2 * b for b in bins]
+        out = np.empty((n, len(radii) * sum(widths)), np.float32)
         for start in range(0, n, _CHUNK):
-            rows = out[start : start + _CHUNK]
-            index = np.take(label, lbp_codes(crops[start : start + _CHUNK], self.points, self.radius))
-            index += first_bin[: len(rows)]
-            rows[:] = np.bincount(index.ravel(), minlength=rows.size).reshape(rows.shape)
-            rows *= share
-            if self.norm == "sqrt":
-                np.sqrt(rows, out=rows)
+            part, end = crops[start : start + _CHUNK], 0
+            for radius in radii:
+                labels = compound_labels(part, self.points, radius, self.method, self.compound)
+                for label, width, (cell, share) in zip(labels, widths, cells, strict=True):
+                    index = np.add(label, cell + (np.arange(len(part)) * width)[:, None, None], out=label)
+                    rows = out[start : start + _CHUNK, end : end + width]
+                    rows[:] = np.bincount(index.ravel(), minlength=rows.size).reshape(rows.shape)
+                    rows *= share
+                    if self.norm == "sqrt":
+                        np.sqrt(rows, out=rows)
+                    end += width
         return out
 
 

@@ -18,17 +18,19 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["METHODS", "lbp_codes", "lbp_labels", "n_labels"]
+__all__ = ["METHODS", "lbp_codes", "lbp_labels", "n_labels", "neighbours"]
 
-METHODS = ("default", "uniform", "nri-uniform")
-"""``default``: each code its own label; ``uniform``: number of set bits of codes with at most two changes around the
-circle, one label for all others; ``nri-uniform``: the same, with rotations told apart."""
+METHODS = ("default", "ror", "uniform", "nri-uniform")
+"""``default``: each code its own label; ``ror``: codes that are rotations of each other share one; ``uniform``: number
+of set bits of codes with at most two changes around the circle, one label for all others; ``nri-uniform``: the same,
+with rotations told apart."""
 
 _CHUNK_PIXELS = 64 * 48 * 48
 """Pixels worked on at once: enough to spread the cost of the calls, few enough for the temporary arrays to stay in a
@@ -40,16 +42,21 @@ _Grid = npt.NDArray[np.float64]
 
 def n_labels(points: int, method: str) -> int:
     """Number of different labels that a method gives."""
+    if method == "ror":
+        return int(lbp_labels(points, method).max()) + 1
     counts = {"default": 1 << points, "uniform": points + 2, "nri-uniform": points * (points - 1) + 3}
     return counts[method]
 
 
 @cache
 def lbp_labels(points: int, method: str) -> npt.NDArray[np.intp]:
-    """(2 ** points,) label of each code, numbered as scikit-image numbers them."""
+    """(2 ** points,) label of each code, numbered as scikit-image numbers them; ``ror``: without its gaps."""
     codes = np.arange(2**points)
     if method == "default":
         return codes
+    if method == "ror":
+        rotated = [codes >> p | (codes << (points - p) & (2**points - 1)) for p in range(points)]
+        return np.unique(np.min(rotated, axis=0), return_inverse=True)[1]
     bits = codes[:, None] >> np.arange(points) & 1
     ones = bits.sum(axis=1)
     before = np.roll(bits, 1, axis=1)
@@ -94,21 +101,26 @@ def _fractions(length: int, offset: float) -> _Grid:
     return np.asarray(positions - np.floor(positions))
 
 
-def _codes_general(crops: npt.NDArray[np.uint8], points: int, radius: float) -> Codes:
+def neighbours(crops: npt.NDArray[np.uint8], points: int, radius: float) -> Iterator[_Grid]:
+    """The interpolated values (N, h, w) float64 of one neighbour after the other."""
     h, w = crops.shape[1:]
     margin = math.ceil(radius) + 1
     padded = _padded(crops, margin, np.float64)
-    centre = crops.astype(np.float64)
-    codes = np.zeros(crops.shape, np.uint16)
     along_rows: dict[float, _Grid] = {}  # interpolated between columns; neighbours left and right of it share one
-    for p, (dy, dx) in enumerate(_offsets(points, radius)):
+    for dy, dx in _offsets(points, radius):
         y, x = math.floor(dy) + margin, math.floor(dx) + margin
         if dx not in along_rows:
             right = _fractions(w, dx)
             along_rows[dx] = padded[:, :, x : x + w] * (1 - right) + padded[:, :, x + 1 : x + 1 + w] * right
         below = _fractions(h, dy)[:, None]
         between = along_rows[dx]
-        value = between[:, y : y + h] * (1 - below) + between[:, y + 1 : y + 1 + h] * below
+        yield between[:, y : y + h] * (1 - below) + between[:, y + 1 : y + 1 + h] * below
+
+
+def _codes_general(crops: npt.NDArray[np.uint8], points: int, radius: float) -> Codes:
+    centre = crops.astype(np.float64)
+    codes = np.zeros(crops.shape, np.uint16)
+    for p, value in enumerate(neighbours(crops, points, radius)):
         codes |= (value >= centre).astype(np.uint16) << np.uint16(p)
     return codes
 

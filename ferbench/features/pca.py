@@ -84,8 +84,9 @@ class PCAFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
             most = check_integer("max_fit_samples", self.max_fit_samples, 2)
             if len(crops) > most:
                 drawn = np.random.default_rng(self.random_state).choice(len(crops), most, replace=False)
-                crops = crops[np.sort(drawn)]
-        self.features_ = make_features(self.of).fit(crops)
+                drawn.sort()
+                crops, y = crops[drawn], None if y is None else np.asarray(y)[drawn]
+        self.features_ = make_features(self.of).fit(crops, y)
         rows = self.features_.transform(crops)
         if self.n_components > min(rows.shape):
             raise ParameterError(

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ferbench.errors import NotFittedError, ParameterError
-from ferbench.features.base import Crops, Matrix, check_crops
+from ferbench.features.base import Crops, Matrix, check_crops, check_numbers
 from ferbench.registry import create
 
 __all__ = ["Union", "make_features"]
@@ -30,7 +30,9 @@ class Union(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     Parameters
     ----------
     of : sequence of str
-        Specs of registered features, such as ``["hog(cell=6)", "lbp"]``.
+        Specs of registered features, such as ``["hog(cell=6)", "hog(cell=12)", "lbp"]``.
+    weights : sequence of float or None
+        What each part is multiplied by; kernels and linear machines attend more to longer rows. None: 1 each.
 
     Attributes
     ----------
@@ -45,13 +47,18 @@ class Union(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     (2, 2540)
     """
 
-    def __init__(self, of: Sequence[str] = ("hog(cell=6)", "lbp")) -> None:
+    def __init__(self, of: Sequence[str] = ("hog(cell=6)", "lbp"), weights: Sequence[float] | None = None) -> None:
         self.of = of
+        self.weights = weights
 
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Make the parts and fit each to the crops."""
         if isinstance(self.of, str) or not len(self.of):
             raise ParameterError("parameter of", got=repr(self.of), expected="a list of specs of features")
+        if self.weights is not None and len(check_numbers("weights", self.weights, 0, 1e6)) != len(self.of):
+            raise ParameterError(
+                "parameter weights", got=repr(self.weights), expected=f"{len(self.of)} numbers, one for each part"
+            )
         self.parts_ = [make_features(spec).fit(check_crops(X), y) for spec in self.of]
         return self
 
@@ -59,7 +66,10 @@ class Union(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """(N, D1 + D2 + ...) float32."""
         if not hasattr(self, "parts_"):
             raise NotFittedError("the union of features was used before it was fitted", fix="call fit first")
-        return np.concatenate([part.transform(X) for part in self.parts_], axis=1)
+        rows = [part.transform(X) for part in self.parts_]
+        if self.weights is not None:
+            rows = [row * np.float32(weight) for row, weight in zip(rows, self.weights, strict=True)]
+        return np.concatenate(rows, axis=1)
 
     @property
     def is_stateless(self) -> bool:
