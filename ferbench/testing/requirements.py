@@ -27,17 +27,20 @@ def face_like_crops(n: int, size: int) -> npt.NDArray[np.uint8]:
 
 
 def require(holds: bool | np.bool_, what: str, got: object, expected: object) -> None:
+    """Raise :class:`ConformanceError` unless it holds."""
     if not holds:
         raise ConformanceError(what, got=got, expected=expected)
 
 
 def close(what: str, got: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
+    """Require the same shape and, to 0.1 %, the same values."""
     # Sums of floats depend on their order, which a batch of another size may change in the last bits.
     close = got.shape == expected.shape and np.allclose(got, expected, rtol=1e-3, atol=1e-4)
     require(close, what, "others", "the same to 0.1 %")
 
 
 def require_error(call: Any, kind: type[FerbenchError], what: str) -> None:
+    """Require that a call raises this kind of error."""
     try:
         call()
     except kind:
