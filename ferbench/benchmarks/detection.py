@@ -45,8 +45,8 @@ class DetectionResult(BaseModel):
     recall : Estimate
         Share of the faces found, with Wilson's interval.
     false_alarms : Estimate
-        Boxes per picture that belong to no known face, bootstrapped over pictures. Without true boxes they may be
-        people in the background.
+        Boxes per picture that belong to no known face, bootstrapped over pictures; where there are none at all, the
+        exact interval of a Poisson rate. Without true boxes they may be people in the background.
     mean_iou : Estimate or None
         Mean overlap of found faces with their true boxes, bootstrapped over pictures; None without true boxes.
     per_class : dict of str to ClassRecall
@@ -189,7 +189,7 @@ def _summarise(
         "n_faces": len(found),
         "n_found": int(found.sum()),
         "recall": _share(found),
-        "false_alarms": _ratio(alarms, np.ones(len(alarms)), seed),
+        "false_alarms": _rate(alarms, seed),
         "mean_iou": None if pictures.boxes is None or not found.any() else _ratio(sums, n_found, seed),
         "per_class": per_class,
     }
@@ -202,6 +202,13 @@ def _share(found: npt.NDArray[np.bool_]) -> Estimate:
     test = binomtest(int(found.sum()), len(found))
     interval = test.proportion_ci(method="wilson")
     return Estimate(value=float(test.statistic), low=float(interval.low), high=float(interval.high))
+
+
+def _rate(alarms: npt.NDArray[np.float64], seed: int) -> Estimate:
+    """False alarms per picture. Resampling pictures without any would claim that there can be none."""
+    if alarms.any():
+        return _ratio(alarms, np.ones(len(alarms)), seed)
+    return Estimate(value=0.0, low=0.0, high=-float(np.log(0.025)) / len(alarms))
 
 
 def _ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64], seed: int) -> Estimate:

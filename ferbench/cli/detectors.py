@@ -127,7 +127,7 @@ def _record(pictures: DetectionSet, results: list[DetectionResult], min_iou: flo
         "n_faces": first.n_faces,
         "found_if": "a box holds the middle" if pictures.boxes is None else f"IoU >= {min_iou:g}",
         "threads": 1,
-        "interval": "95 %: recall by Wilson's score, false alarms and IoU by bootstrap over pictures",
+        "interval": "95 %: recall by Wilson's score, the rest by bootstrap over pictures; no false alarm: Poisson",
         "detectors": [result.model_dump(mode="json") for result in results],
         "ferbench": ferbench.__version__,
     }

@@ -14,9 +14,7 @@ from ferbench.faces import Faces, Image, as_gray
 
 __all__ = ["DLIB_CROP_SCALE", "DLIB_CROP_SHIFT", "EyeFinder", "check_align"]
 
-# Fitted to FER2013's crops: 1,143 of 1,500 training images, enlarged four times with their border repeated, were
-# detected; these are the medians of (side of the whole crop / side of the box) and of (the crop's centre below the
-# box's / side of the box).
+# Fitted to FER2013's crops as the cascades of haar.py are: docs/detectors.md.
 DLIB_CROP_SCALE = 1.28
 """``crop_scale`` of dlib's HOG detector, on whose boxes the predictor was trained."""
 DLIB_CROP_SHIFT = -0.07

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferbench.detectors.haar import HaarDetector
@@ -90,6 +90,7 @@ def test_reduction_keeps_the_aspect_and_returns_the_factor() -> None:
     assert sliver.shape == (1, 100)
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(1, 900),
     height=st.integers(1, 900),

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferbench.faces import Faces
@@ -95,6 +95,7 @@ def test_unknown_eyes_leave_a_face_upright() -> None:
     assert (crops[1] != upright[1]).any()
 
 
+@settings(deadline=None)
 @given(
     box=st.tuples(*[st.floats(-500, 500) for _ in range(4)]),
     points=st.tuples(*[st.floats(-500, 500) for _ in range(4)]),
