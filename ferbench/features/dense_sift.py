@@ -37,14 +37,14 @@ __all__ = ["ENCODINGS", "DenseSIFT"]
 
 ENCODINGS = ("histogram", "soft", "presence", "vlad", "fisher")
 _CHUNK = 16
-"""Crops described at once: their orientation planes (1.2 MB) stay in the cache, twice as fast as with 32."""
+"""Crops described at once: their orientation planes, 1.2 MB, stay in the cache."""
 _MAX_DIMENSIONS = 200_000
 _SOFTNESS = 0.05
 """Variance of a soft share in units of the mean squared distance to the nearest word."""
 
 
 class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A bag of visual words over dense SIFT [1]_, the features of the best handcrafted entry of FER2013's contest [2]_.
+    """A bag of visual words over dense SIFT [1]_, what the best handcrafted entry of FER2013's contest was built on [2]_.
 
     Upright SIFT descriptors on a grid, at one or more patch sizes, are reduced by PCA and compared with a vocabulary
     learnt from a sample of the training crops' descriptors. What the crop's descriptors say about each word is summed
@@ -206,7 +206,7 @@ class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def _fit_words(self, rows: Matrix) -> None:
         from sklearn.cluster import MiniBatchKMeans
 
-        # k-means++ would take hours for ten thousand words; words that attract nothing are drawn anew instead.
+        # The time of k-means++ grows with the square of the words; words that attract little are drawn anew instead.
         means = MiniBatchKMeans(
             self.words,
             init="random",
@@ -228,7 +228,7 @@ class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             self.words, covariance_type="diag", reg_covar=1e-4, max_iter=20, random_state=self.random_state
         )
         with warnings.catch_warnings():
-            # The likelihood still rises by a little after 20 steps; the features no longer change for the better.
+            # A mixture after 20 steps is what is asked for, converged or not.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(rows)
         self.words_ = np.ascontiguousarray(mixture.means_, dtype=np.float32)

@@ -18,6 +18,8 @@ __all__ = ["PARTS", "Landmarks", "align_shapes", "contour_angles", "pair_distanc
 PARTS = ("coordinates", "distances", "angles")
 _POINTS = 68
 _SMALLEST = 16
+_ROUNDS = 5
+"""Of aligning to the mean and averaging anew: faces in upright crops differ little to begin with."""
 _SIDE = 144
 """Pixels to which crops are enlarged: dlib rounds its points to whole pixels, on 48 a fiftieth of the face."""
 _MODEL = "shape_predictor_68_face_landmarks.dat"
@@ -36,7 +38,7 @@ _CONTOURS = (
 
 
 class Landmarks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Shape of the face from dlib's 68 points [1]_, free of where, how large and how tilted it is in the crop.
+    """Shape of the face from dlib's 68 points [1]_, free of where, how large and how tilted it is in the crop [2]_.
 
     The whole crop is the face's box, nothing is detected here. **dlib's 68-point model was trained on iBUG 300-W, whose
     licence excludes commercial use.** The file comes with the ``landmarks`` extra.
@@ -45,7 +47,7 @@ class Landmarks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ----------
     parts : str or sequence of str
         ``coordinates``: the points, moved, scaled and turned onto the mean shape of the training faces (generalised
-        Procrustes analysis [2]_), 136 values. ``distances``: between all pairs of points, in units of the shape's
+        Procrustes analysis), 136 values. ``distances``: between all pairs of points, in units of the shape's
         size (root of the summed squared distances from its centre), 2,278 values. ``angles``: how far the line turns at
         each point of the jaw, brows, nose, eyes and lips, in units of 180 degrees, 58 values.
 
@@ -87,7 +89,7 @@ class Landmarks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             raise DataError("landmarks need a training face for the mean shape", got="none")
         shapes = _as_complex(self.points(crops))
         reference = shapes.mean(axis=0)
-        for _ in range(5):  # moves by less than 1e-6 from the third time on
+        for _ in range(_ROUNDS):
             reference = _aligned(shapes, reference).mean(axis=0)
         reference /= np.linalg.norm(reference)
         self.reference_ = np.stack([reference.real, reference.imag], axis=-1).astype(np.float32)

@@ -32,7 +32,7 @@ _CHUNK = 64
 
 
 class LBP(StatelessFeatures):
-    """Histograms of local binary patterns on a grid [1]_.
+    """Histograms of local binary patterns [1]_, ordinary or completed [2]_, on a grid.
 
     Codes equal ``skimage.feature.local_binary_pattern`` bit for bit, border included (pixels outside the crop count
     as 0). Row ``r`` of a crop of height ``h`` belongs to grid row ``r * grid // h``; columns likewise.
@@ -49,7 +49,7 @@ class LBP(StatelessFeatures):
         Which codes share a histogram bin. Eight points give 256, 36, 10 and 59 bins a cell. With ``ror`` and
         ``uniform`` a rotated pattern counts in the same bin.
     compound : {"s", "m", "s_m", "s_m/c", "s/m", "s/m/c"}
-        Parts of the completed local binary pattern [2]_: the signs of the differences, which are the ordinary codes,
+        Parts of the completed local binary pattern: the signs of the differences, which are the ordinary codes,
         their magnitudes, and the centre's brightness. ``_`` puts histograms side by side, ``/`` counts jointly.
     norm : {"l1", "sqrt"}
         ``l1``: each cell's histogram sums to 1. ``sqrt``: its square root, under which a linear or Gaussian kernel

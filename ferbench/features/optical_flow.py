@@ -27,7 +27,7 @@ _SMALLEST = 12
 
 
 class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Dense optical flow from a neutral face to the current one, averaged on a grid [1]_ [2]_.
+    """Dense optical flow from a neutral face to the current one, averaged on a grid [1]_ [2]_ [3]_ [4]_.
 
     For sequences, :meth:`transform_sequences` and :meth:`transform_pairs` compare a person's own frames, which is what
     flow is for. A single crop has no neutral frame: ``transform`` then compares it with the mean of the neutral
@@ -36,7 +36,7 @@ class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
     Parameters
     ----------
     method : {"dis", "farneback"}
-        Dense inverse search [3]_, or polynomial expansion [4]_; both by OpenCV.
+        Dense inverse search, or Farnebäck's polynomial expansion; both by OpenCV.
     grid : int
         Cells along each side.
     bins : int

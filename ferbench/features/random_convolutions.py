@@ -26,7 +26,7 @@ FILTERS = ("random", "patches", "k-means")
 _CHUNK = 4
 """Crops filtered at once: the responses of 400 filters to four crops take 12 MB."""
 _CONTRAST = 10.0
-"""Variance, in squared gray values, added to that of a patch before it is divided by: flat patches stay small [1]_."""
+"""Variance, in squared gray values, added to that of a patch before it is divided by: flat patches stay small."""
 _MAX_DIMENSIONS = 200_000
 
 
