@@ -44,7 +44,7 @@ _SOFTNESS = 0.05
 
 
 class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A bag of visual words over dense SIFT [1]_, what the best handcrafted entry of FER2013's contest was built on [2]_.
+    """A bag of visual words over dense SIFT [1]_, as in the best handcrafted entry of FER2013's contest [2]_.
 
     Upright SIFT descriptors on a grid, at one or more patch sizes, are reduced by PCA and compared with a vocabulary
     learnt from a sample of the training crops' descriptors. What the crop's descriptors say about each word is summed
