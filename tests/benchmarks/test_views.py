@@ -9,7 +9,15 @@ import pytest
 from ferbench.benchmarks.cache import cached_array, code_digest
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.records import Cell, PipelineSpec
-from ferbench.benchmarks.views import View, best_overlap_per_image, fold_index, limit_samples, load_view
+from ferbench.benchmarks.views import (
+    View,
+    _as_faces,
+    _as_table,
+    best_overlap_per_image,
+    fold_index,
+    limit_samples,
+    load_view,
+)
 from ferbench.datasets import load_dataset
 from ferbench.errors import RunError
 from ferbench.faces import Faces
@@ -144,3 +152,14 @@ def test_facts_are_read_again_when_a_file_changes(tmp_path: Path) -> None:
 def test_an_empty_array_is_cached_too() -> None:
     for _ in range(2):
         assert cached_array({"what": "none"}, lambda: np.zeros((0, 6))).shape == (0, 6)
+
+
+def test_stored_detections_keep_their_landmarks() -> None:
+    points = np.arange(20, dtype=np.float32).reshape(2, 5, 2)
+    faces = Faces.from_lists([[[0, 0, 9, 9]], [], [[1, 2, 30, 40]]], [[0.5], [], [2.0]], [points[:1], points[1:]])
+    again = _as_faces(_as_table(faces, 0), 3)
+    for name in ("xyxy", "score", "image_index", "landmarks"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(faces, name))
+    plain = Faces(faces.xyxy, faces.score, faces.image_index, 3)
+    assert _as_faces(_as_table(plain, 0), 3).landmarks is None
+    assert len(_as_faces(np.zeros((0, 6)), 3)) == 0
