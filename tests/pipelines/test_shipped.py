@@ -13,7 +13,7 @@ from ferbench.pipelines import load_pipeline, shipped
 MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
 """Most that the file which runs may take."""
 
-FLOORS = {"tiny": 0.66, "accurate": 0.68}
+FLOORS = {"tiny": 0.66, "accurate": 0.695}
 """Least accuracy on FER2013's PublicTest."""
 
 CALIBRATION = {"tiny": 0.035, "accurate": 0.025}
