@@ -16,7 +16,7 @@ MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
 FLOORS = {"tiny": 0.66, "accurate": 0.695}
 """Least accuracy on FER2013's PublicTest."""
 
-CALIBRATION = {"tiny": 0.035, "accurate": 0.025}
+CALIBRATION = {"tiny": 0.03, "accurate": 0.025}
 """Largest expected calibration error there."""
 
 each = pytest.mark.parametrize("name", MEGABYTES)
