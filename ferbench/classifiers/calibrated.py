@@ -66,7 +66,9 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.classes_ = np.unique(labels)
         self.n_features_in_, self.floor_, self.temperature_ = rows.shape[1], 1 / len(rows), 1.0
         part, held_out = hold_out(labels, self.random_state)
-        if self.calibrate and len(held_out):
+        # Neighbours must be there to be asked.
+        is_enough = len(held_out) > 0 and len(part) >= getattr(self.estimator, "n_neighbors", 1)
+        if self.calibrate and is_enough:
             self.estimator_ = clone(self.estimator).fit(rows[part], labels[part])
             truth = np.searchsorted(self.classes_, labels[held_out])
             self.temperature_ = consistent_temperature(self._log_probabilities(rows[held_out]), truth)

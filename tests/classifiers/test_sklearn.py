@@ -216,3 +216,13 @@ class TestSklearnRuntime:
             SklearnRuntime().prepare(pipeline, crops, threads=0)
         with pytest.raises(ParameterError, match="probabilities"):
             SklearnRuntime().prepare(make_pipeline(create("features", "pixels")), crops)
+
+
+def test_neighbours_that_are_not_there_are_not_asked_for_a_temperature() -> None:
+    rows, labels = (
+        np.random.default_rng(0).normal(size=(21, 5)).astype(np.float32),
+        np.repeat(["happy", "sad", "fear"], 7),
+    )
+    fitted = create("classifiers", "knn(n_neighbors=20)").fit(rows, labels)
+    assert fitted.temperature_ == 1.0
+    assert fitted.predict_proba(rows).shape == (21, 3)
