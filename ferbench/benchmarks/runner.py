@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.facts import dataset_facts
-from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.grid import candidates
-from ferbench.benchmarks.latency import frames_needed, measure_latency
+from ferbench.benchmarks.jobs import run_jobs
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.quality import Job, check_component, execute, run_job
-from ferbench.benchmarks.records import SCHEMA, Cell, CellError, Part, Summary
-from ferbench.benchmarks.store import Run, utc_now, write_atomically
+from ferbench.benchmarks.quality import check_component
+from ferbench.benchmarks.records import SCHEMA, Cell, Summary
+from ferbench.benchmarks.rounds import time_cells
+from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite
-from ferbench.errors import InvalidSuiteError, MissingDependencyError, ModelFileError, RunError
+from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines.spec import is_network
 from ferbench.registry import parse_spec
 
 __all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
-
-_LOGS = "logs"  # what worker processes print on stderr
-_SHARED_VARIABLES = ("FERBENCH_DATA", "FERBENCH_CACHE")
 
 
 @dataclass(frozen=True)
@@ -147,9 +138,9 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
             for note in run.notes:
                 progress.say(f"note: {note}")
             _say_bypassed(plan, pending, progress.say)
-            for part in _run_jobs(run, cells, options):
+            for part in run_jobs(run, cells, jobs=options.jobs, scheduler=options.scheduler):
                 progress.done(part)
-            for part in _run_latency(plan, run, [cell for cell in pending if cell.kind == "latency"]):
+            for part in time_cells(plan, run, [cell for cell in pending if cell.kind == "latency"]):
                 progress.done(part)
         from ferbench.benchmarks.summary import write_summary
 
@@ -207,165 +198,3 @@ def _say_bypassed(plan: Plan, cells: Sequence[Cell], say: Callable[[str], None])
         detectors = {cell.pipeline.detector for cell in cells if cell.dataset == spec} - {"whole-image"}
         if spec in used and facts.kind == "crops" and detectors:
             say(f"note: {spec} holds face crops: the detector is bypassed ({', '.join(sorted(detectors))})")
-
-
-# Fits and quality cells ----------------------------------------------------------------------------------------------
-
-
-def _jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
-    """Work that is left, one job per fit: networks first, since they take longest, and different detectors early.
-
-    Jobs that share a detector would wait for the first one's detections side by side; apart, each has its own work.
-    """
-    parts = run.parts()
-    done = {cell_id for cell_id, part in parts.items() if part.status == "ok"}
-    scored: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        if cell.kind == "quality" and cell.id not in done:
-            scored[str(cell.options.get("fit") or cell.options.get("saved"))].append(cell)
-    variables = {name: os.environ[name] for name in _SHARED_VARIABLES if name in os.environ}
-    jobs = [
-        Job(run.folder.resolve(), cell, tuple(scored[cell.id]), cell.id in done, variables)
-        for cell in cells
-        if cell.kind == "fit" and (cell.id not in done or scored[cell.id])
-    ]
-    fits = {cell.id for cell in cells if cell.kind == "fit"}
-    jobs += [
-        Job(run.folder.resolve(), None, tuple(own), True, variables) for key, own in scored.items() if key not in fits
-    ]
-    jobs.sort(key=lambda job: (job.fit is None, _cell_of(job).pipeline.features is not None))
-    first = {_detections_of(job): job for job in reversed(jobs)}
-    return sorted(jobs, key=lambda job: first[_detections_of(job)] is not job)
-
-
-def _cell_of(job: Job) -> Cell:
-    return job.quality[0] if job.fit is None else job.fit
-
-
-def _detections_of(job: Job) -> tuple[str, str]:
-    return _cell_of(job).dataset, _cell_of(job).pipeline.detector
-
-
-def _run_jobs(run: Run, cells: Sequence[Cell], options: RunOptions) -> Iterator[Part]:
-    jobs = _jobs_of(run, cells)
-    if not jobs:
-        return
-    if options.scheduler is None and options.jobs == 1:
-        for job in jobs:
-            yield from run_job(job)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    reported: set[str] = set()
-    with _backend(options):
-        try:
-            results = Parallel(n_jobs=options.jobs, batch_size=1, return_as="generator_unordered")(
-                delayed(run_job)(job if options.scheduler else _logged(job)) for job in jobs
-            )
-            for parts in results:
-                reported.update(part.cell.id for part in parts)
-                yield from parts
-        except TerminatedWorkerError:
-            # A worker was killed (memory, a crash in native code) and joblib cannot say which cell did it.
-            yield from _one_by_one(run, cells, reported)
-    if options.scheduler is None:
-        # Idle workers would share the machine with the cells that are timed.
-        get_reusable_executor().shutdown(wait=True)
-
-
-def _logged(job: Job) -> Job:
-    """The job with its worker's stderr in a file of the run."""
-    return replace(job, log=job.run / _LOGS)
-
-
-def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator[Part]:
-    """The work left after a worker died, each job in a process of its own: the one that dies again is a failed row."""
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    for job in _jobs_of(run, cells):
-        if _cell_of(job).id in reported:
-            continue
-        try:
-            # Two workers for one job: with one, joblib would work in this process.
-            (parts,) = Parallel(n_jobs=2, backend="loky")([delayed(run_job)(_logged(job))])
-        except TerminatedWorkerError as error:
-            said = f"{str(error).splitlines()[0]} See {run.folder / _LOGS}."
-            reason = CellError(type="WorkerDied", message=said)
-            lost = [*job.quality] if job.is_fitted or job.fit is None else [job.fit, *job.quality]
-            parts = [Part(cell=cell, status="failed", error=reason, started=utc_now(), seconds=0.0) for cell in lost]
-            for part in parts:
-                run.write_part(part)
-        yield from parts
-
-
-@contextmanager
-def _backend(options: RunOptions) -> Iterator[None]:
-    """Joblib's backend: processes of this machine, or the workers of a dask scheduler."""
-    from joblib import parallel_config
-
-    if options.scheduler is None:
-        threads = max(1, (os.cpu_count() or 1) // options.jobs)
-        with parallel_config(backend="loky", inner_max_num_threads=threads):
-            yield
-        return
-    try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("distributed", "dask", "--scheduler") from error
-    try:
-        client = Client(options.scheduler, timeout="10s")  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise RunError(
-            "cannot reach the scheduler",
-            got=options.scheduler,
-            expected="an address such as tcp://host:8786",
-            fix="start one with 'dask scheduler' and workers with 'dask worker ADDRESS --nthreads 1'",
-        ) from error
-    with client, parallel_config(backend="dask"):
-        yield
-
-
-# Latency cells -------------------------------------------------------------------------------------------------------
-
-
-def _run_latency(plan: Plan, run: Run, cells: Sequence[Cell]) -> Iterator[Part]:
-    """Time cells serially, round by round, the rows of each round in a seeded random order."""
-    if not cells:
-        return
-    parts = run.parts()
-    scratch = run.folder / ".scratch"
-    frames = {spec: max(frames_needed(c) for c in cells if c.dataset == spec) for spec in {c.dataset for c in cells}}
-    for cell in _interleaved(plan, cells):
-        fit = parts.get(str(cell.options.get("fit")))
-        if "saved" not in cell.options and (fit is None or fit.status != "ok"):
-            why = "its pipeline was not fitted" if fit is None or fit.error is None else fit.error.message
-            error = CellError(type=fit.error.type if fit and fit.error else "NotFitted", message=why)
-            status = fit.status if fit is not None else "failed"
-            part = Part(cell=cell, status=status, error=error, started=utc_now(), seconds=0.0)
-            run.write_part(part)
-        else:
-            part, table = execute(cell, lambda cell=cell: _time(cell, run, scratch, frames[cell.dataset]))  # type: ignore[misc]
-            run.write_part(part, table)
-        yield part
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _interleaved(plan: Plan, cells: Sequence[Cell]) -> list[Cell]:
-    ordered = []
-    for number in sorted({cell.round or 0 for cell in cells}):
-        mine = [cell for cell in cells if (cell.round or 0) == number]
-        order = np.random.default_rng([plan.suite.seed, number]).permutation(len(mine))
-        ordered += [mine[i] for i in order]
-    return ordered
-
-
-def _time(cell: Cell, run: Run, scratch: Path, n_frames: int) -> tuple[dict[str, Any], Any]:
-    from ferbench.benchmarks.views import fold_index, load_view
-
-    samples = load_view(cell.dataset, cell.revision, cell.eval_split, cell.limit, cell.seed)
-    index = fold_index(cell)
-    frames = write_frames(samples if index is None else samples.subset(index), scratch, n=n_frames, seed=cell.seed)
-    return measure_latency(cell, run.artefact(cell), frames, scratch=scratch)
