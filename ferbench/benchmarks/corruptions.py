@@ -2,11 +2,13 @@
 
 The idea, five severities and the mean over them, is that of Hendrycks and Dietterich, *Benchmarking neural network
 robustness to common corruptions and perturbations*, ICLR 2019. Their parameters are for photographs of 224 pixels and
-objects of a thousand kinds; these are for faces of some 48 pixels, and lengths are shares of the crop's side, so that a
-crop of any size is spoilt alike. Everything is numpy and OpenCV.
+objects of a thousand kinds; these are for faces. Lengths are shares of the crop's side, and what depends on pixels is
+stated for a face of 48 of them (:data:`FACE`), so that a larger crop is spoilt alike; only the blocks of JPEG have a
+size of their own. Everything is numpy and OpenCV.
 
 Whatever is drawn at random (noise, directions, the covered region) is drawn from ``(seed, name, severity, index)`` of
-one face alone: the same faces come out however they are split into batches.
+one face alone: the same faces come out however they are split into batches, and on every machine, but for single gray
+levels where another build of OpenCV rounds otherwise.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 Crop = npt.NDArray[np.uint8]
 _Apply = Callable[[Crop, float, np.random.Generator], npt.NDArray[Any]]
+
+FACE = 48
+"""Pixels across the face for which pixel-bound values are stated, FER2013's size."""
 
 _PHOTONS = 400.0
 """Photons that a white pixel collects in good light; of fewer, shot noise becomes visible, as in a dim room."""
@@ -63,7 +68,7 @@ class Corruption:
     apply: _Apply
 
 
-def corrupt(crops: npt.NDArray[np.uint8], name: str, severity: int, *, seed: int = 0, first: int = 0) -> Crop:
+def corrupt(crops: npt.NDArray[np.uint8], name: str, severity: int, *, seed: int = 0, index: npt.ArrayLike = 0) -> Crop:
     """Spoil face crops.
 
     Parameters
@@ -75,8 +80,9 @@ def corrupt(crops: npt.NDArray[np.uint8], name: str, severity: int, *, seed: int
     severity : int
         1 to 5; there is no 0.
     seed : int
-    first : int
-        Index of the first crop among all the faces, where ``crops`` is a batch of them.
+    index : int or (N,) int
+        Place of each crop among all the faces, where ``crops`` is some of them; a single number is that of the first
+        of a batch.
 
     Returns
     -------
@@ -97,48 +103,62 @@ def corrupt(crops: npt.NDArray[np.uint8], name: str, severity: int, *, seed: int
         raise ParameterError("no such severity", got=severity, expected="1 to 5")
     if crops.ndim != 3 or crops.dtype != np.uint8:
         raise ShapeError("crops have the wrong form", got=f"{crops.shape} {crops.dtype}", expected="(N, h, w) uint8")
+    places = np.asarray(index, dtype=np.int64)
+    places = places + np.arange(len(crops)) if places.ndim == 0 else places
+    if places.shape != (len(crops),):
+        raise ShapeError("index and crops differ in length", got=places.shape, expected=f"({len(crops)},)")
     kind, spoilt = CORRUPTIONS[name], np.empty_like(crops)
     value, key = kind.values[severity - 1], zlib.crc32(name.encode())
     for i, crop in enumerate(crops):
-        generator = np.random.default_rng([seed, key, severity, first + i])
+        generator = np.random.default_rng([seed, key, severity, int(places[i])])
         spoilt[i] = np.clip(np.rint(kind.apply(crop, value, generator)), 0, 255)
     return spoilt
 
 
 def _noise(crop: Crop, value: float, generator: np.random.Generator) -> npt.NDArray[Any]:
-    return crop + 255 * value * generator.standard_normal(crop.shape, dtype=np.float32)
+    import cv2
+
+    height, width = crop.shape
+    finer = max(1.0, max(crop.shape) / FACE)
+    # Noise of single pixels would vanish when a large crop is made as small as a network's input.
+    grain = generator.standard_normal((round(height / finer), round(width / finer)), dtype=np.float32)
+    if finer > 1:
+        grain = np.asarray(cv2.resize(grain, (width, height), interpolation=cv2.INTER_NEAREST))
+    return crop + 255 * value * grain
 
 
 def _motion_blur(crop: Crop, value: float, generator: np.random.Generator) -> npt.NDArray[Any]:
     length, angle = value * max(crop.shape), generator.uniform(0, pi)
     reach = ceil(length / 2)
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    for t in np.linspace(-length / 2, length / 2, 8 * ceil(length) + 1):
-        # A point between pixels counts for its four neighbours.
-        x, y = t * cos(angle) + reach, t * sin(angle) + reach
-        left, top = int(x), int(y)
-        for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
-            share = max(0.0, 1 - abs(x - column)) * max(0.0, 1 - abs(y - row))
-            if share:
-                kernel[row, column] += share
-    return _filter(crop, kernel)
+    kernel = np.zeros((2 * reach + 2, 2 * reach + 2))
+    t = np.linspace(-length / 2, length / 2, 8 * ceil(length) + 1)
+    x, y = t * cos(angle) + reach, t * sin(angle) + reach
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    # A point between pixels counts for its four neighbours.
+    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        share = np.abs(1 - right - (x - left)) * np.abs(1 - below - (y - top))
+        np.add.at(kernel, (top + below, left + right), share)
+    return _filter(crop, kernel[:-1, :-1])
 
 
 def _defocus_blur(crop: Crop, value: float, generator: np.random.Generator) -> npt.NDArray[Any]:
     radius = value * max(crop.shape)
     reach = ceil(radius + 0.5)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return _filter(crop, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32))
+    return _filter(crop, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
 
 
-def _filter(crop: Crop, kernel: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+def _filter(crop: Crop, kernel: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     import cv2
 
-    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
+    # In doubles, since the order of additions differs between processors.
+    return np.asarray(cv2.filter2D(crop, cv2.CV_64F, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
 
 
 def _low_light(crop: Crop, value: float, generator: np.random.Generator) -> npt.NDArray[Any]:
-    return np.asarray(generator.poisson(crop * (value * _PHOTONS / 255)) * (255 / _PHOTONS))
+    # The light of one face falls on all its pixels, few or many.
+    photons = _PHOTONS * min(1.0, FACE / max(crop.shape)) ** 2
+    return np.asarray(generator.poisson(crop * (value * photons / 255)) * (255 / photons))
 
 
 def _over_exposure(crop: Crop, value: float, generator: np.random.Generator) -> npt.NDArray[Any]:
@@ -201,9 +221,8 @@ def _down_scaling(crop: Crop, value: float, generator: np.random.Generator) -> n
     import cv2
 
     height, width = crop.shape
-    small = cv2.resize(
-        crop, (max(1, round(value * width)), max(1, round(value * height))), interpolation=cv2.INTER_AREA
-    )
+    left = value / max(FACE, *crop.shape)
+    small = cv2.resize(crop, (max(1, round(left * width)), max(1, round(left * height))), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -229,11 +248,11 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
                        (0.10, 0.16, 0.22, 0.28, 0.34), _occlusion),
             Corruption("rotation", "the head is tilted to either side", "degrees",
                        (8, 16, 24, 32, 40), _rotation),
-            Corruption("down-scaling", "a small face, enlarged", "side left, share",
-                       (0.60, 0.45, 0.33, 0.25, 0.18), _down_scaling),
+            Corruption("down-scaling", "a small face, enlarged", "pixels left across the face",
+                       (29, 22, 16, 12, 9), _down_scaling),
             Corruption("misplaced-box", "the detector's box is shifted, and too large or small", "shift and scale",
                        (0.05, 0.10, 0.15, 0.20, 0.25), _misplaced_box),
         )
     }
 )  # fmt: skip
-"""Every corruption by name. Lengths are shares of the crop's side."""
+"""Every corruption by name."""

@@ -20,9 +20,17 @@ from ferbench.samples import Samples
 if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
 
-__all__ = ["Robustness", "measure_robustness", "parse_corruptions"]
+__all__ = [
+    "Robustness",
+    "classify_spoilt",
+    "estimate_functions",
+    "measure_robustness",
+    "parse_corruptions",
+    "ratio",
+]
 
 BATCH = 2048
+"""Crops that are spoilt and classified at once: 5 MB of pixels."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,44 @@ def parse_corruptions(text: str) -> tuple[str, ...]:
     return tuple(name for name in CORRUPTIONS if name in names)
 
 
+def classify_spoilt(
+    pipeline: Pipeline,
+    crops: npt.NDArray[np.uint8],
+    index: npt.NDArray[np.int64],
+    name: str,
+    severity: int,
+    *,
+    seed: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Probabilities of face crops under one corruption; nothing of the spoilt crops is kept.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted.
+    crops : (M, h, w) uint8, gray
+        May be memory-mapped; at most :data:`BATCH` of them are copied at a time.
+    index : (N,) int64
+        Which of them are classified, and what each one's random draws depend on.
+    name, severity, seed
+        See :func:`~ferbench.benchmarks.corruptions.corrupt`.
+    on_progress : callable, optional
+        Called with the number of faces just classified.
+
+    Returns
+    -------
+    (N, C) float32
+    """
+    found = np.zeros((len(index), len(pipeline.labels)), np.float32)
+    for start in range(0, len(index), BATCH):
+        at = index[start : start + BATCH]
+        found[start : start + len(at)] = pipeline.classify(corrupt(crops[at], name, severity, seed=seed, index=at))
+        if on_progress:
+            on_progress(len(at))
+    return found
+
+
 def measure_robustness(
     pipeline: Pipeline,
     samples: Samples,
@@ -81,9 +127,10 @@ def measure_robustness(
     *,
     contempt: ContemptPolicy = "error",
     seed: int = 0,
+    clean: npt.NDArray[np.bool_] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Robustness:
-    """Classify face crops clean, then under each corruption at each severity.
+    """Classify face crops under each corruption at each severity.
 
     Parameters
     ----------
@@ -97,13 +144,18 @@ def measure_robustness(
         What becomes of contempt where the data set has it and the pipeline does not.
     seed : int
         Seeds the corruptions and the bootstrap.
+    clean : (N,) bool, optional
+        Which faces are right as they are, where that is known already; one for each that the label map keeps.
     on_progress : callable, optional
-        Called with the number of faces just classified; ``len(samples) * (1 + 5 * len(names))`` in all.
+        Called with the number of faces just classified: ``5 * len(names)`` times all of them, and once more where
+        ``clean`` is not known.
 
     Raises
     ------
     DataError
         Photographs, or nothing to score.
+    ParameterError
+        ``clean`` is of other faces.
     """
     if samples.kind != "crops":
         raise DataError(
@@ -112,52 +164,88 @@ def measure_robustness(
             expected="a data set of crops, such as fer2013",
         )
     samples = in_label_space(samples, pipeline, contempt)
-    crops, conditions = np.asarray(samples.images), [(name, severity) for name in names for severity in SEVERITIES]
+    crops, everyone = np.asarray(samples.images), np.arange(len(samples))
     labels = np.asarray(pipeline.labels)
-    right = np.zeros((len(samples), 1 + len(conditions)), np.float64)
-    for start in range(0, len(samples), BATCH):
-        batch, truth = crops[start : start + BATCH], samples.labels[start : start + BATCH]
-        mine = right[start : start + BATCH]
-        for column in range(1 + len(conditions)):
-            shown = batch if not column else corrupt(batch, *conditions[column - 1], seed=seed, first=start)
-            mine[:, column] = labels[pipeline.classify(shown).argmax(axis=1)] == truth
-            if on_progress:
-                on_progress(len(batch))
-    at = right.mean(axis=0)[1:].reshape(len(names), len(SEVERITIES))
-    clean, mean, relative = _estimates(right, samples.groups, seed)
+    if clean is None:
+        clean = np.concatenate([
+            labels[pipeline.classify(crops[start : start + BATCH]).argmax(axis=1)]
+            == samples.labels[start : start + BATCH]
+            for start in range(0, len(samples), BATCH)
+        ])  # fmt: skip
+        if on_progress:
+            on_progress(len(samples))
+    if clean.shape != (len(samples),):
+        raise ParameterError("clean answers and faces differ in number", got=clean.shape, expected=(len(samples),))
+    right = [clean]
+    for name in names:
+        for severity in SEVERITIES:
+            found = classify_spoilt(pipeline, crops, everyone, name, severity, seed=seed, on_progress=on_progress)
+            right.append(labels[found.argmax(axis=1)] == samples.labels)
+    table = np.stack(right, axis=1)
+    at = table.mean(axis=0)[1:].reshape(len(names), len(SEVERITIES))
+    estimates = estimate_functions(table.astype(np.float64), samples.groups, _main_figures, seed)
     return Robustness(
         n=len(samples),
-        clean=clean,
+        clean=estimates["clean"],
         accuracy={name: tuple(float(v) for v in row) for name, row in zip(names, at, strict=True)},
-        mean=mean,
-        relative=relative,
+        mean=estimates["mean"],
+        relative=estimates["relative"],
         interval_over="faces" if samples.subjects is None else "subjects",
         seed=seed,
     )
 
 
-def _estimates(
-    right: npt.NDArray[np.float64], groups: npt.NDArray[np.str_], seed: int
-) -> tuple[Estimate, Estimate, Estimate]:
-    """Clean accuracy, mean corrupted accuracy and their ratio, with 95 % percentile intervals over groups."""
+def _main_figures(accuracy: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    clean, mean = accuracy[:, 0], accuracy[:, 1:].mean(axis=1)
+    return {"clean": clean, "mean": mean, "relative": ratio(mean, clean)}
+
+
+def ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``above / below``, NaN where there is nothing to divide by."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, above / below, np.nan)
+
+
+def estimate_functions(
+    table: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.str_],
+    figures: Callable[[npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]]],
+    seed: int,
+) -> dict[str, Estimate]:
+    """Functions of column means, with 95 % percentile intervals over groups.
+
+    Parameters
+    ----------
+    table : (N, K) float64
+        One row per face.
+    groups : (N,) str
+        What is resampled: subjects, or faces.
+    figures : callable
+        ``(B, K) column means -> {name: (B,)}``; NaN where a figure is not defined.
+    seed : int
+
+    Returns
+    -------
+    dict of str to Estimate
+        A single group, or a figure that is not defined, has no interval.
+    """
     who = np.unique(groups, return_inverse=True)[1]
     n_groups = int(who.max()) + 1
-    table = np.stack([np.ones(len(right)), right[:, 0], right[:, 1:].mean(axis=1)], axis=1)
-    sums = np.zeros((n_groups, 3))
-    np.add.at(sums, who, table)
-
-    def figures(totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        n, clean, corrupted = totals.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.stack([clean / n, corrupted / n, np.where(clean > 0, corrupted / clean, np.nan)])
-
-    point = figures(sums.sum(axis=0, keepdims=True))[:, 0]
-    if n_groups < 2 or np.isnan(point).any():
-        clean, mean, relative = (Estimate(value=float(v)) for v in point)
-        return clean, mean, relative
-    drawn = np.concatenate([figures(w @ sums) for w in resample_weights(n_groups, N_RESAMPLES, seed)], axis=1)
-    low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=1)
-    clean, mean, relative = (
-        Estimate(value=float(v), low=float(a), high=float(b)) for v, a, b in zip(point, low, high, strict=True)
-    )
-    return clean, mean, relative
+    sums = np.zeros((n_groups, table.shape[1] + 1))
+    np.add.at(sums, who, np.column_stack([np.ones(len(table)), table]))
+    total = sums.sum(axis=0, keepdims=True)
+    point = figures(total[:, 1:] / total[:, :1])
+    if n_groups < 2:
+        return {name: Estimate(value=float(value[0])) for name, value in point.items()}
+    drawn = []
+    for weights in resample_weights(n_groups, N_RESAMPLES, seed):
+        totals = weights @ sums
+        drawn.append(figures(totals[:, 1:] / totals[:, :1]))
+    result = {}
+    for name, value in point.items():
+        values = np.concatenate([one[name] for one in drawn])
+        low = high = None
+        if not np.isnan(value[0]):
+            low, high = (float(v) for v in np.nanpercentile(values, [2.5, 97.5]))
+        result[name] = Estimate(value=float(value[0]), low=low, high=high)
+    return result

@@ -82,9 +82,14 @@ def main(args: argparse.Namespace) -> int:
         result = evaluate(pipeline, samples, contempt=args.contempt, on_progress=lambda n: progress.advance(task, n))
         spoilt = None
         if names:
-            task = progress.add_task("spoilt faces", total=len(samples) * (1 + 5 * len(names)))
+            task = progress.add_task("spoilt faces", total=len(result.items) * 5 * len(names))
             spoilt = measure_robustness(
-                pipeline, samples, names, contempt=args.contempt, on_progress=lambda n: progress.advance(task, n)
+                pipeline,
+                samples,
+                names,
+                contempt=args.contempt,
+                clean=(result.items["predicted"] == result.items["truth"]).to_numpy(dtype=bool),
+                on_progress=lambda n: progress.advance(task, n),
             )
     if args.items is not None:
         result.items.to_csv(args.items, index=False)
