@@ -20,6 +20,8 @@ __all__ = [
     "Sufficient",
     "calibration_noise",
     "class_scores",
+    "confusion_metrics",
+    "equal_mass_bins",
     "evaluate_weights",
     "sufficient",
 ]
@@ -94,11 +96,11 @@ def sufficient(
     if len(t):
         confidence = p.max(axis=1)
         right = (column[found] == t).astype(np.float64)
-        np.add.at(bins, (g, _equal_mass_bins(confidence)), np.stack([np.ones(len(t)), confidence, right], axis=1))
+        np.add.at(bins, (g, equal_mass_bins(confidence)), np.stack([np.ones(len(t)), confidence, right], axis=1))
     return Sufficient(confusion, losses, bins)
 
 
-def _equal_mass_bins(confidence: Array) -> npt.NDArray[np.int64]:
+def equal_mass_bins(confidence: Array, n_bins: int = N_BINS) -> npt.NDArray[np.int64]:
     """(N,) bin of each face; bins hold equal numbers of faces, equal confidences share a bin."""
     order = np.argsort(confidence, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
@@ -106,7 +108,7 @@ def _equal_mass_bins(confidence: Array) -> npt.NDArray[np.int64]:
     # Faces of one confidence (a majority baseline has only one) must not be torn apart by their order.
     _, first, inverse = np.unique(confidence[order], return_index=True, return_inverse=True)
     rank[order] = first[inverse]
-    return rank * min(N_BINS, len(order)) // len(order)
+    return rank * min(n_bins, len(order)) // len(order)
 
 
 def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str, dict[str, Array]]:
@@ -133,11 +135,11 @@ def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str
     seen[:, :, -1] = 0
     with np.errstate(divide="ignore", invalid="ignore"):
         n_seen = seen.sum(axis=(1, 2))
-        detected = _of_confusion(seen)
+        detected = confusion_metrics(seen)
         detected["log_loss"] = losses[:, 0] / n_seen
         detected["brier"] = losses[:, 1] / n_seen
         detected["ece"] = np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n_seen
-        return {"detected": detected, "end_to_end": _of_confusion(counts)}
+        return {"detected": detected, "end_to_end": confusion_metrics(counts)}
 
 
 def calibration_noise(sums: Sufficient, weights: Array) -> Array:
@@ -150,8 +152,8 @@ def calibration_noise(sums: Sufficient, weights: Array) -> Array:
     return np.asarray(np.abs((weights - 1) @ gaps).sum(axis=1) / sums.bins[:, :, 0].sum())
 
 
-def _of_confusion(counts: Array) -> dict[str, Array]:
-    """Accuracy and averages of (B, C, C + 1) counts."""
+def confusion_metrics(counts: Array) -> dict[str, Array]:
+    """Accuracy and averages of (B, C, C + 1) counts: ``{metric: (B,)}``, as :func:`evaluate_weights` gives them."""
     right = np.diagonal(counts[:, :, :-1], axis1=1, axis2=2)
     support = counts.sum(axis=2)
     called = counts[:, :, :-1].sum(axis=1)

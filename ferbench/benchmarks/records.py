@@ -12,6 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ferbench.benchmarks.evidence import (
+    AcrossDatasets,
+    ConfidenceSummary,
+    DatasetEvidence,
+    Estimate,
+    FoldTest,
+    PairedDifference,
+)
 from ferbench.benchmarks.searches import SearchSummary
 
 __all__ = [
@@ -123,14 +131,6 @@ class Part(_Record):
     schema_version: int = SCHEMA
 
 
-class Estimate(_Record):
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
 class ClassScores(_Record):
     """Scores of one class."""
 
@@ -237,6 +237,7 @@ class RowSummary(_Record):
     n_train: int | None = None
     searches: list[SearchSummary] = Field(default_factory=list, description="how its settings were found, fold by fold")
     pretrained: Pretrained | None = Field(default=None, description="set where nothing was fitted in this run")
+    confidence: ConfidenceSummary | None = None
     agreement: dict[str, Any] | None = Field(
         default=None, description="runtime against its reference: max_abs_difference, flips, n, reference"
     )
@@ -257,6 +258,7 @@ class DatasetSummary(_Record):
     n_subjects: int | None
     labels: list[str]
     class_counts: dict[str, int]
+    evidence: DatasetEvidence | None = None
 
 
 class Comparison(_Record):
@@ -269,6 +271,10 @@ class Comparison(_Record):
     p: float
     p_holm: float
     verdict: Literal["better", "worse", "tie"]
+    low: float | None = Field(default=None, description="95 % interval of the difference, paired bootstrap")
+    high: float | None = None
+    macro_f1: PairedDifference | None = None
+    folds: FoldTest | None = None
 
 
 class Summary(_Record):
@@ -289,4 +295,5 @@ class Summary(_Record):
     n_cells: int
     n_failed: int
     n_skipped: int
+    across: AcrossDatasets | None = None
     schema_version: int = SCHEMA

@@ -1,0 +1,153 @@
+"""What confidence is worth: risk against coverage and its area, and reliability in bins of equal mass.
+
+The risk-coverage curve [1]_ says how often a pipeline errs if it may abstain from the faces it is least sure of.
+
+.. [1] Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017; the area (AURC) and
+   its optimum: Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR
+   2019.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.evidence import ConfidenceSummary, Estimate, ReliabilityBin
+from ferbench.benchmarks.metrics import equal_mass_bins
+from ferbench.benchmarks.statistics import resample_weights
+
+__all__ = ["aurc", "risk_coverage", "summarise_confidence"]
+
+Array = npt.NDArray[np.float64]
+
+N_BINS = 10
+"""Bins of the reliability diagram: fewer than the calibration error's 15, so that each interval says something."""
+
+N_POINTS = 41
+_N_RESAMPLES = 1000
+
+
+def risk_coverage(confidence: Array, wrong: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Share of errors among the most confident faces, for every coverage at which the confidence changes.
+
+    Faces of one confidence come together: which of them would be kept is not defined.
+
+    Parameters
+    ----------
+    confidence : (N,) float64
+        Probability of the predicted class.
+    wrong : (N,) bool
+
+    Returns
+    -------
+    coverage, risk : (M,) float64
+        Coverage ascends to 1.
+    """
+    sizes, errors = _levels(confidence, wrong, np.ones((1, len(wrong))))
+    covered = sizes.cumsum(axis=1)
+    return (covered / covered[:, -1:])[0], (errors.cumsum(axis=1) / covered)[0]
+
+
+def aurc(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array | None = None) -> Array:
+    """Area under the risk-coverage curve: the mean over n = 1..N of the risk of the n most confident faces.
+
+    Faces of one confidence count in random order, exactly: the expectation over all their orders.
+
+    Parameters
+    ----------
+    confidence : (N,) float64
+    wrong : (N,) bool
+    weights : (B, N) float64, optional
+        How often each face counts in each of B resamples; once where left out.
+
+    Returns
+    -------
+    (B,) float64
+        NaN for a resample without faces.
+    """
+    from scipy.special import digamma
+
+    sizes, errors = _levels(confidence, wrong, np.ones((1, len(wrong))) if weights is None else weights)
+    total = sizes.sum(axis=1)
+    before, wrong_before = sizes.cumsum(axis=1) - sizes, errors.cumsum(axis=1) - errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.where(sizes > 0, errors / sizes, 0.0)
+        # The sum over j = 1..size of (wrong_before + rate·j) / (before + j), by differences of the digamma function.
+        steps = digamma(before + sizes + 1) - digamma(before + 1)
+        return np.asarray((rate * sizes + (wrong_before - rate * before) * steps).sum(axis=1) / total)
+
+
+def _levels(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:
+    """(B, M) weight, and weight of the errors, of each distinct confidence, the highest first."""
+    order = np.argsort(-confidence, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(confidence[order]) != 0])
+    ordered = weights[:, order]
+    return np.add.reduceat(ordered, first, axis=1), np.add.reduceat(ordered * wrong[order], first, axis=1)
+
+
+def summarise_confidence(
+    confidence: Array, right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], seed: int
+) -> ConfidenceSummary | None:
+    """Risk against coverage, its area with an interval, and reliability.
+
+    Parameters
+    ----------
+    confidence : (N,) float64
+        Probability of the predicted class, of the faces that were found.
+    right : (N,) bool
+    groups : (N,) int64
+        Group of each face, 0..G-1, the unit of resampling; equal to a range where every face stands for itself.
+    seed : int
+
+    Returns
+    -------
+    ConfidenceSummary or None
+        None without a face. Intervals of bins are Wilson's where every face stands for itself, otherwise percentiles
+        over resampled groups.
+    """
+    n = len(confidence)
+    if not n:
+        return None
+    wrong = ~right
+    n_groups = int(groups.max()) + 1
+    is_single = len(np.unique(groups)) == n
+    which = equal_mass_bins(confidence, N_BINS)
+    in_bin = (which[:, None] == np.unique(which)[None, :]).astype(np.float64)
+    areas, accuracies = [], []
+    for drawn in resample_weights(n_groups, _N_RESAMPLES, seed) if n_groups > 1 else ():
+        weights = drawn[:, groups]
+        areas.append(aurc(confidence, wrong, weights))
+        if not is_single:
+            with np.errstate(invalid="ignore"):
+                accuracies.append((weights * right) @ in_bin / (weights @ in_bin))
+    area = float(aurc(confidence, wrong)[0])
+    low = high = None
+    if areas:
+        low, high = (float(x) for x in np.nanpercentile(np.concatenate(areas), [2.5, 97.5]))
+    coverage, risk = risk_coverage(confidence, wrong)
+    at = np.unique(np.searchsorted(coverage, np.linspace(coverage[0], 1, N_POINTS) - 1e-9))
+    best = aurc(-wrong.astype(np.float64) - np.arange(n) / (2 * n), wrong)
+    return ConfidenceSummary(
+        aurc=Estimate(value=area, low=low, high=high),
+        best_aurc=float(best[0]),
+        coverage=[round(float(x), 5) for x in coverage[at]],
+        risk=[round(float(x), 5) for x in risk[at]],
+        bins=_bins(confidence, right, in_bin, np.concatenate(accuracies) if accuracies else None),
+    )
+
+
+def _bins(
+    confidence: Array, right: npt.NDArray[np.bool_], in_bin: Array, accuracies: Array | None
+) -> list[ReliabilityBin]:
+    from scipy.stats import binomtest
+
+    bins = []
+    for i, member in enumerate(in_bin.T.astype(bool)):
+        n, k = int(member.sum()), int(right[member].sum())
+        if accuracies is None:
+            low, high = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        else:
+            low, high = np.nanpercentile(accuracies[:, i], [2.5, 97.5])
+        mean = float(confidence[member].mean())
+        bins.append(ReliabilityBin(n=n, confidence=mean, accuracy=k / n, low=float(low), high=float(high)))
+    return bins
