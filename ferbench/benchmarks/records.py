@@ -21,6 +21,7 @@ from ferbench.benchmarks.evidence import (
     PairedDifference,
 )
 from ferbench.benchmarks.searches import SearchSummary
+from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
 
 __all__ = [
     "SCHEMA",
@@ -47,7 +48,9 @@ __all__ = [
 SCHEMA = 1
 """Version of every record below; a change that old readers would misread raises it."""
 
-CellKind = Literal["fit", "quality", "latency"]
+CellKind = Literal["fit", "quality", "robustness", "cross", "latency"]
+"""``robustness`` and ``cross`` cells score spoilt faces and those of another data set than the one learnt from."""
+
 Status = Literal["ok", "failed", "skipped"]
 
 STAGES = ("decode", "detect", "align", "features", "classify", "total")
@@ -296,4 +299,7 @@ class Summary(_Record):
     n_failed: int
     n_skipped: int
     across: AcrossDatasets | None = None
+    robustness: list[RobustnessSummary] = Field(default_factory=list)
+    transfers: list[TransferSummary] = Field(default_factory=list, description="the cross-dataset matrix, cell by cell")
+    generalisation: list[GeneralisationSummary] = Field(default_factory=list)
     schema_version: int = SCHEMA
