@@ -80,6 +80,9 @@ class Samples:
         Annotators' votes over ``label_space``, where known; rows sum to 1.
     boxes : (N, 4) float32, optional
         True face box, xyxy in pixels, where known.
+    vote_counts : (N, M) int64, optional
+        Annotators' votes as they were cast: first for the expressions of ``label_space``, then for whatever else could
+        be chosen, such as *not a face*.
     """
 
     images: npt.NDArray[np.uint8] | Sequence[Image]
@@ -93,10 +96,11 @@ class Samples:
     subjects: npt.NDArray[np.str_] | None = None
     votes: npt.NDArray[np.float32] | None = None
     boxes: npt.NDArray[np.float32] | None = None
+    vote_counts: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
-        for name in ("labels", "ids", "subjects", "votes", "boxes"):
+        for name in ("labels", "ids", "subjects", "votes", "boxes", "vote_counts"):
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise ShapeError(f"Samples.{name} and Samples.images differ in length", got=len(value), expected=n)
@@ -125,12 +129,13 @@ class Samples:
             subjects=None if self.subjects is None else self.subjects[at],
             votes=None if self.votes is None else self.votes[at],
             boxes=None if self.boxes is None else self.boxes[at],
+            vote_counts=None if self.vote_counts is None else self.vote_counts[at],
         )
 
     def with_labels(self, label_map: LabelMap) -> Samples:
         """The samples in another label space; those the map drops are left out. Votes are left behind."""
         mapped, keep = label_map.apply(self.labels)
-        kept = replace(self, votes=None).subset(keep)
+        kept = replace(self, votes=None, vote_counts=None).subset(keep)
         return replace(kept, labels=mapped, label_space=label_map.target)
 
 

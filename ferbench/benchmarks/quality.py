@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.benchmarks.annotators import annotator_agreement
 from ferbench.benchmarks.pretrained import read_saved
 from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run, utc_now
@@ -266,4 +267,6 @@ def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32
         "predicted": predicted,
         "detected": found,
     }
+    if samples.vote_counts is not None:
+        items["annotators"] = annotator_agreement(samples.vote_counts[rows], len(known))
     return pd.DataFrame({**items, **{f"p_{label}": table[:, i] for i, label in enumerate(labels)}})

@@ -6,23 +6,26 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ferbench.benchmarks.annotators import agreement_estimate
+from ferbench.benchmarks.confidence import summarise_confidence
+from ferbench.benchmarks.evidence import ConfidenceSummary, DatasetEvidence
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.latency import summarise_latency
-from ferbench.benchmarks.metrics import class_scores, sufficient
+from ferbench.benchmarks.metrics import class_scores
+from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.records import (
     Cell,
     CellError,
     ClassScores,
-    Comparison,
     DatasetSummary,
+    Estimate,
     LatencySummary,
     Part,
     Pretrained,
@@ -32,7 +35,8 @@ from ferbench.benchmarks.records import (
     Summary,
 )
 from ferbench.benchmarks.searches import SearchSummary
-from ferbench.benchmarks.statistics import bootstrap, holm, paired_test, tie_groups
+from ferbench.benchmarks.significance import friedman_nemenyi
+from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
 from ferbench.labels import find_permuted_labels
@@ -41,9 +45,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["build_summary", "summarise_quality", "write_summary"]
-
-ALPHA = 0.05
-"""Family-wise error rate at which two rows count as different."""
 
 
 def write_summary(run: Run, plan: Plan, command: str) -> Summary:
@@ -72,11 +73,15 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
     for entry in plan.suite.datasets:
         cells = [cell for cell in mine if cell.dataset == entry.name]
         here = _rows_of(run, plan, parts, cells)
-        pairs = _compare(entry.name, here, plan.suite.seed)
-        groups = _ties(here, pairs)
+        scored = [row.scored for row in here if row.scored is not None]
+        pairs, ranks = compare_rows(entry.name, scored, plan.suite.seed)
+        groups = tie_numbers(scored, pairs)
         rows += [row.summary(groups.get(row.name, 1)) for row in here]
         comparisons += pairs
-        datasets.append(_dataset_summary(plan, entry, plan.facts[entry.name], here))
+        evidence = DatasetEvidence(
+            omnibus=omnibus(scored), ranks=ranks, annotators=_annotators(scored, plan.suite.seed)
+        )
+        datasets.append(_dataset_summary(plan, entry, plan.facts[entry.name], here, evidence))
     statuses = Counter(parts[cell.id].status for cell in mine)
     return Summary(
         run_id=run.id,
@@ -94,7 +99,24 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         n_cells=len(plan.cells),
         n_failed=statuses["failed"],
         n_skipped=statuses["skipped"],
+        across=friedman_nemenyi(_accuracies(rows)),
     )
+
+
+def _accuracies(rows: Sequence[RowSummary]) -> dict[str, dict[str, float]]:
+    """End-to-end accuracy of each scored row, by data set."""
+    table: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        if row.quality is not None:
+            table[row.dataset][row.row] = row.quality.end_to_end["accuracy"].value
+    return table
+
+
+def _annotators(rows: Sequence[Scored], seed: int) -> Estimate | None:
+    """How often one annotator agrees with the others on the faces of the first row, where their votes are known."""
+    if not rows or "annotators" not in rows[0].items:
+        return None
+    return agreement_estimate(rows[0].items["annotators"].to_numpy(dtype=np.float64), seed)
 
 
 @dataclass
@@ -107,6 +129,7 @@ class _Row:
     status: Status
     error: CellError | None
     items: pd.DataFrame | None
+    folds: list[int]
     labels: list[str]
     bypassed: bool
     latency: list[LatencySummary]
@@ -115,19 +138,10 @@ class _Row:
     pretrained: Pretrained | None
     seed: int
 
-    @property
-    def subjects(self) -> npt.NDArray[np.str_] | None:
-        """(N,) str: who is shown, where that is known of every face."""
-        if self.items is None or self.items["subject"].isna().any():
-            return None
-        return self.items["subject"].to_numpy(dtype=np.str_)
-
-    @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """(N,) bool: which faces are right, end to end."""
-        if self.items is None:
-            return np.zeros(0, bool)
-        return np.asarray(self.items["predicted"] == self.items["truth"], dtype=bool)
+    @cached_property
+    def scored(self) -> Scored | None:
+        """The row as it is compared with others; None where it was not scored."""
+        return None if self.items is None else Scored(self.name, self.items, self.labels, self.folds)
 
     def summary(self, tie_group: int) -> RowSummary:
         fitted = [part.metrics for part in self.fit if part.status == "ok"]
@@ -144,6 +158,7 @@ class _Row:
                 self.items, self.labels, detector_bypassed=self.bypassed, seed=self.seed, tie_group=tie_group
             ),
             latency=self.latency,
+            confidence=None if self.scored is None else _confidence(self.scored, self.seed),
             fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
             n_train=round(float(np.mean([m["n_train"] for m in fitted])))
             if fitted
@@ -180,7 +195,8 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         missing = len(planned) - len(outcomes)
         status = "skipped"
         error = CellError(type="Incomplete", message=f"{missing} of {len(planned)} folds are not done yet")
-    items = None if status != "ok" else pd.concat([run.items(c.id) for c in scored], ignore_index=True)
+    tables = [run.items(c.id) for c in scored] if status == "ok" else []
+    items = pd.concat(tables, ignore_index=True) if tables else None
     agreements = [part.metrics["agreement"] for part in outcomes if "agreement" in part.metrics]
     failed_rounds = [parts[cell.id] for cell in timed if parts[cell.id].status != "ok"]
     if status == "ok" and failed_rounds:
@@ -193,6 +209,7 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         status=status,
         error=error,
         items=items,
+        folds=[len(table) for table in tables] if len(tables) > 1 else [],
         labels=plan.facts[first.dataset].labels if items is None else _labels_of(items),
         bypassed=all(part.metrics.get("detector_bypassed", False) for part in outcomes),
         latency=_latency(run, parts, timed),
@@ -254,13 +271,7 @@ def summarise_quality(
     tie_group : int
         Number of the group of rows that cannot be told apart.
     """
-    position = {label: i for i, label in enumerate(labels)}
-    truth = np.asarray(items["truth"].map(position), dtype=np.int64)
-    predicted = np.asarray(items["predicted"].map(position).fillna(-1), dtype=np.int64)
-    probabilities = items[[f"p_{label}" for label in labels]].to_numpy(dtype=np.float64)
-    over = "faces" if items["subject"].isna().any() else "subjects"
-    groups = np.unique(items["id" if over == "faces" else "subject"].astype(str), return_inverse=True)[1]
-    sums = sufficient(truth, predicted, probabilities, groups.astype(np.int64))
+    sums = Scored("", items, labels).sums
     estimates = bootstrap(sums, seed=seed)
     confusion = sums.confusion.sum(axis=0).astype(np.int64)
     scores = class_scores(confusion)
@@ -278,42 +289,22 @@ def summarise_quality(
         labels=labels,
         confusion=confusion.tolist(),
         tie_group=tie_group,
-        interval_over=over,
+        interval_over="faces" if items["subject"].isna().any() else "subjects",
         permuted_labels=None if permuted is None else str(permuted),
     )
 
 
-def _compare(dataset: str, rows: Sequence[_Row], seed: int) -> list[Comparison]:
-    """A paired test of every pair of rows that were scored on the same faces, corrected by Holm."""
-    scored = [row for row in rows if row.items is not None]
-    pairs = [(a, b) for a, b in combinations(scored, 2) if _same_faces(a, b)]
-    p_values = [paired_test(a.right, b.right, a.subjects, seed) for a, b in pairs]
-    result = []
-    for (a, b), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
-        difference = float(a.right.mean() - b.right.mean())
-        verdict = "tie" if corrected >= ALPHA else "better" if difference > 0 else "worse"
-        result.append(
-            Comparison.model_validate(
-                {
-                    "dataset": dataset, "a": a.name, "b": b.name, "difference": difference, "p": p,
-                    "p_holm": corrected, "verdict": verdict,
-                }
-            )
-        )  # fmt: skip
-    return result
+def _confidence(row: Scored, seed: int) -> ConfidenceSummary | None:
+    """What the row's confidence is worth, on the faces that were found."""
+    found = row.items["detected"].to_numpy(dtype=bool)
+    probabilities = row.items.loc[found, [f"p_{label}" for label in row.labels]].to_numpy(dtype=np.float64)
+    groups = np.unique(row.groups[found], return_inverse=True)[1].astype(np.int64)
+    return summarise_confidence(probabilities.max(axis=1, initial=0.0), row.right[found], groups, seed)
 
 
-def _same_faces(a: _Row, b: _Row) -> bool:
-    return a.items is not None and b.items is not None and a.items["id"].equals(b.items["id"])
-
-
-def _ties(rows: Sequence[_Row], pairs: Sequence[Comparison]) -> dict[str, int]:
-    scored = sorted((row for row in rows if row.items is not None), key=lambda row: -float(row.right.mean()))
-    different = {frozenset((pair.a, pair.b)) for pair in pairs if pair.verdict != "tie"}
-    return tie_groups([row.name for row in scored], different)
-
-
-def _dataset_summary(plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows: Sequence[_Row]) -> DatasetSummary:
+def _dataset_summary(
+    plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows: Sequence[_Row], evidence: DatasetEvidence
+) -> DatasetSummary:
     scored = next((row.items for row in rows if row.items is not None), None)
     split = facts.splits["all" if entry.protocol == "subject-kfold" else entry.test]
     counts = split.class_counts if scored is None else Counter(scored["truth"].tolist())
@@ -337,6 +328,7 @@ def _dataset_summary(plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows:
         n_subjects=subjects,
         labels=facts.labels,
         class_counts={label: int(counts.get(label, 0)) for label in facts.labels},
+        evidence=evidence,
     )
 
 

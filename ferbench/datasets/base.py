@@ -128,6 +128,7 @@ class StoredDataset(ABC):
             revision=content.revision,
             subjects=None if content.subjects is None else content.subjects[index],
             votes=None if content.votes is None else content.votes[index],
+            vote_counts=None if content.vote_counts is None else content.vote_counts[index],
         )
 
 

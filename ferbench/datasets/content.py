@@ -60,6 +60,8 @@ class Content:
         ``splits`` are the toolkit's names; ``"all"`` where the dataset has no official ones.
     subjects : (N,) str, optional
     votes : (N, C) float32, optional
+    vote_counts : (N, M) int64, optional
+        The votes that ``votes`` were made of; they have no part in the digest.
     skipped : unreadable rows or files
     excluded : {reason: count}
         Samples left out by the dataset's own protocol, such as FER+'s images without a majority.
@@ -74,6 +76,7 @@ class Content:
     skipped: list[Skipped] = field(default_factory=list)
     excluded: Mapping[str, int] = field(default_factory=dict)
     revision: str = ""
+    vote_counts: npt.NDArray[np.int64] | None = None
 
 
 def content_digest(content: Content) -> str:

@@ -67,7 +67,7 @@ class FERPlus(StoredDataset):
     """FER2013's images with FER+'s eight expressions.
 
     Ids and splits are FER2013's, so that both can be joined. ``Samples.votes`` holds the shares of the votes for the
-    eight expressions.
+    eight expressions, ``Samples.vote_counts`` the votes for all ten choices.
 
     Parameters
     ----------
@@ -131,6 +131,7 @@ class FERPlus(StoredDataset):
             ids=faces.ids[keep],
             splits=faces.splits[keep],
             votes=shares[keep].astype(np.float32),
+            vote_counts=counts[keep],
             skipped=[*faces.skipped, *votes.skipped],
             excluded=dict(Counter(reasons[~keep].tolist())),
         )

@@ -1,0 +1,208 @@
+"""Rows of one dataset against each other, on the same faces: all together, two at a time, and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.benchmarks.evidence import FoldTest, OmnibusTest, PairedDifference, RankStability
+from ferbench.benchmarks.metrics import Sufficient, confusion_metrics, sufficient
+from ferbench.benchmarks.records import Comparison
+from ferbench.benchmarks.resampling import (
+    difference_interval,
+    difference_p,
+    draw_metrics,
+    rank_stability,
+)
+from ferbench.benchmarks.significance import cochran_q, corrected_t_test, permutation_q
+from ferbench.benchmarks.statistics import holm, paired_test, tie_groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ALPHA", "Scored", "compare_rows", "omnibus", "tie_numbers"]
+
+ALPHA = 0.05
+"""Family-wise error rate at which two rows count as different."""
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A row and its faces.
+
+    Attributes
+    ----------
+    name : str
+    items : DataFrame
+        One row per face: ``id``, ``subject``, ``truth``, ``predicted`` (empty where missed), ``p_<label>``.
+    labels : list of str
+        Expressions that the row chooses among.
+    folds : list of int
+        Faces of each fold, in the order of ``items``; empty where there was one split.
+    """
+
+    name: str
+    items: pd.DataFrame
+    labels: list[str]
+    folds: list[int] = field(default_factory=list)
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: which faces are right, end to end."""
+        return np.asarray(self.items["predicted"] == self.items["truth"], dtype=bool)
+
+    @cached_property
+    def subjects(self) -> npt.NDArray[np.str_] | None:
+        """(N,) str: who is shown, where that is known of every face and somebody appears twice."""
+        if self.items["subject"].isna().any():
+            return None
+        subjects = self.items["subject"].to_numpy(dtype=np.str_)
+        return None if len(np.unique(subjects)) == len(subjects) else subjects
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """(N,) int64: the unit of resampling of each face, 0..G-1: subjects where known, otherwise faces."""
+        column = "id" if self.items["subject"].isna().any() else "subject"
+        return np.unique(self.items[column].astype(str), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def sums(self) -> Sufficient:
+        """Sums per group."""
+        position = {label: i for i, label in enumerate(self.labels)}
+        truth = np.asarray(self.items["truth"].map(position), dtype=np.int64)
+        predicted = np.asarray(self.items["predicted"].map(position).fillna(-1), dtype=np.int64)
+        probabilities = self.items[[f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
+        return sufficient(truth, predicted, probabilities, self.groups)
+
+    def value(self, metric: str) -> float:
+        """An end-to-end metric of all faces."""
+        return float(confusion_metrics(self.sums.confusion.sum(axis=0, keepdims=True))[metric][0])
+
+    def is_on_faces_of(self, other: Scored) -> bool:
+        """Whether both were scored on the same faces, in the same order."""
+        return self.items["id"].equals(other.items["id"])
+
+
+def omnibus(rows: Sequence[Scored]) -> OmnibusTest | None:
+    """Whether rows that were scored on the faces of the first differ at all; None for fewer than three such rows."""
+    same = [row for row in rows if row.is_on_faces_of(rows[0])]
+    if len(same) < 3:
+        return None
+    right = np.stack([row.right for row in same], axis=1)
+    names = [row.name for row in same]
+    if (subjects := same[0].subjects) is not None:
+        variance, p = permutation_q(right, subjects, seed=0)
+        return OmnibusTest(rows=names, method="permutation", statistic=variance, p=p)
+    q, df, p = cochran_q(right)
+    return OmnibusTest(rows=names, method="cochran", statistic=q, df=df, p=p)
+
+
+def compare_rows(dataset: str, rows: Sequence[Scored], seed: int) -> tuple[list[Comparison], RankStability | None]:
+    """Paired tests of every pair of rows that were scored on the same faces, Holm's correction for each metric.
+
+    Parameters
+    ----------
+    dataset : str
+    rows : sequence of Scored
+    seed : int
+        Seed of the bootstrap and of the exchanges.
+
+    Returns
+    -------
+    comparisons : list of Comparison
+    ranks : RankStability or None
+        Of the rows that share the faces of the first, by accuracy.
+    """
+    together = _by_faces(rows)
+    draws = {
+        row.name: drawn
+        for some in together
+        for row, drawn in zip(some, draw_metrics([row.sums for row in some], seed=seed), strict=True)
+    }
+    pairs = [pair for some in together for pair in combinations(some, 2)]
+    p_values = [paired_test(a.right, b.right, a.subjects, seed) for a, b in pairs]
+    f1_draws = [draws[a.name]["macro_f1"] - draws[b.name]["macro_f1"] for a, b in pairs]
+    f1_p_values = [difference_p(drawn) for drawn in f1_draws]
+    result = []
+    for (a, b), p, p_holm, f1_drawn, f1_p, f1_holm in zip(
+        pairs, p_values, holm(p_values), f1_draws, f1_p_values, holm(f1_p_values), strict=True
+    ):
+        difference = float(a.right.mean() - b.right.mean())
+        low, high = difference_interval(draws[a.name]["accuracy"] - draws[b.name]["accuracy"])
+        result.append(
+            Comparison(
+                dataset=dataset,
+                a=a.name,
+                b=b.name,
+                difference=difference,
+                p=p,
+                p_holm=p_holm,
+                verdict=_verdict(difference, p_holm),
+                low=low,
+                high=high,
+                macro_f1=_f1_difference(a, b, f1_drawn, f1_p, f1_holm),
+                folds=_fold_test(a, b),
+            )
+        )
+    return result, _order_of_rows(together[0], draws) if together else None
+
+
+def _by_faces(rows: Sequence[Scored]) -> list[list[Scored]]:
+    """Rows together that were scored on the same faces."""
+    groups: list[list[Scored]] = []
+    for row in rows:
+        mine = next((group for group in groups if row.is_on_faces_of(group[0])), None)
+        if mine is None:
+            groups.append([row])
+        else:
+            mine.append(row)
+    return groups
+
+
+def _verdict(difference: float, p_holm: float) -> Literal["better", "worse", "tie"]:
+    return "tie" if p_holm >= ALPHA else "better" if difference > 0 else "worse"
+
+
+def _f1_difference(a: Scored, b: Scored, drawn: Array, p: float, p_holm: float) -> PairedDifference:
+    difference = a.value("macro_f1") - b.value("macro_f1")
+    low, high = difference_interval(drawn)
+    return PairedDifference(
+        difference=difference,
+        low=low,
+        high=high,
+        p=p,
+        p_holm=p_holm,
+        verdict=_verdict(difference, p_holm),
+        n_resamples=len(drawn),
+    )
+
+
+def _order_of_rows(rows: Sequence[Scored], draws: dict[str, dict[str, Array]]) -> RankStability | None:
+    """How stable the order of rows by accuracy is, from draws on the same resamples."""
+    names = [row.name for row in rows]
+    return rank_stability(names, [row.value("accuracy") for row in rows], [draws[n]["accuracy"] for n in names])
+
+
+def _fold_test(a: Scored, b: Scored) -> FoldTest | None:
+    """Corrected resampled t-test of the accuracies of two rows over their folds; None without folds."""
+    if len(a.folds) < 2 or a.folds != b.folds:
+        return None
+    ends = np.cumsum([0, *a.folds])
+    gaps = [float(a.right[i:j].mean() - b.right[i:j].mean()) for i, j in pairwise(ends)]
+    n_test = float(np.mean(a.folds))
+    return corrected_t_test(gaps, ends[-1] - n_test, n_test)
+
+
+def tie_numbers(rows: Sequence[Scored], pairs: Sequence[Comparison]) -> dict[str, int]:
+    """The group of rows that cannot be told from their best, by name; 1 is the best."""
+    ordered = sorted(rows, key=lambda row: -float(row.right.mean()))
+    different = {frozenset((pair.a, pair.b)) for pair in pairs if pair.verdict != "tie"}
+    return tie_groups([row.name for row in ordered], different)
