@@ -25,6 +25,7 @@ from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary,
 
 __all__ = [
     "SCHEMA",
+    "SCORED",
     "STAGES",
     "Cell",
     "CellError",
@@ -50,6 +51,9 @@ SCHEMA = 1
 
 CellKind = Literal["fit", "quality", "robustness", "cross", "latency"]
 """``robustness`` and ``cross`` cells score spoilt faces and those of another data set than the one learnt from."""
+
+SCORED: tuple[CellKind, ...] = ("quality", "robustness", "cross")
+"""Kinds of cells that classify faces and store one row for each."""
 
 Status = Literal["ok", "failed", "skipped"]
 

@@ -119,7 +119,7 @@ class TransferSummary(_Strict):
 
 
 class GeneralisationSummary(_Strict):
-    """What a row keeps of its accuracy elsewhere: its own data set against the mean of others (Torralba, Efros, 2011)."""
+    """What a row keeps of its accuracy elsewhere: its own data set against the others (Torralba and Efros, 2011)."""
 
     row: str
     trained_on: str
