@@ -21,6 +21,7 @@ from ferbench.benchmarks.evidence import (
     PairedDifference,
 )
 from ferbench.benchmarks.searches import SearchSummary
+from ferbench.benchmarks.timing_records import Energy, FixedRate, Repeats, Usage
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
 
 __all__ = [
@@ -170,15 +171,24 @@ class QualitySummary(_Record):
 
 
 class StageTimes(_Record):
-    """Milliseconds per frame of one stage. A percentile is None where n does not carry it (64 / 130 / 662 frames)."""
+    """Milliseconds per frame of one stage. A percentile is None where n does not carry it (64 / 130 / 662 frames).
+
+    Intervals are 95 %, of order statistics.
+    """
 
     n: int
     p50: float
     p50_low: float | None = None
     p50_high: float | None = None
     p90: float | None = None
+    p90_low: float | None = None
+    p90_high: float | None = None
     p95: float | None = None
+    p95_low: float | None = None
+    p95_high: float | None = None
     p99: float | None = None
+    p99_low: float | None = None
+    p99_high: float | None = None
     mean: float
     mad: float
     min: float
@@ -203,6 +213,20 @@ class LatencySummary(_Record):
     first_call_ms: float
     peak_rss_mib: float
     artefact_bytes: int
+    together: StageTimes | None = Field(
+        default=None, description="multi-stream: ms until all frames that arrived together are answered"
+    )
+    fixed_rate: FixedRate | None = None
+    repeats: Repeats | None = Field(default=None, description="None in runs that did not try")
+    usage: Usage | None = None
+    energy: Energy | None = None
+
+    @property
+    def round_spread(self) -> float | None:
+        """How far the medians of the rounds lie apart, as a share of the smallest; None of a single round."""
+        if len(self.round_p50) < 2 or min(self.round_p50) <= 0:
+            return None
+        return max(self.round_p50) / min(self.round_p50) - 1
 
 
 class Pretrained(_Record):
