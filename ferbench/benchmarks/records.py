@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ferbench.benchmarks.checks.results import CheckResult
 from ferbench.benchmarks.evidence import (
     AcrossDatasets,
     ConfidenceSummary,
@@ -21,8 +22,8 @@ from ferbench.benchmarks.evidence import (
     PairedDifference,
 )
 from ferbench.benchmarks.searches import SearchSummary
-from ferbench.benchmarks.timing_records import Energy, FixedRate, Repeats, Usage
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
+from ferbench.benchmarks.timing_records import Energy, FixedRate, Repeats, Usage
 
 __all__ = [
     "SCHEMA",
@@ -330,4 +331,6 @@ class Summary(_Record):
     robustness: list[RobustnessSummary] = Field(default_factory=list)
     transfers: list[TransferSummary] = Field(default_factory=list, description="the cross-dataset matrix, cell by cell")
     generalisation: list[GeneralisationSummary] = Field(default_factory=list)
+    checks: list[CheckResult] = Field(default_factory=list, description="in the order of their codes; empty: not checked")
+    ignored_checks: list[str] = Field(default_factory=list, description="codes that the user chose not to be told of")
     schema_version: int = SCHEMA

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferbench.benchmarks.annotators import agreement_estimate
+from ferbench.benchmarks.checks.gather import checked
 from ferbench.benchmarks.confidence import summarise_confidence
 from ferbench.benchmarks.evidence import ConfidenceSummary, DatasetEvidence
 from ferbench.benchmarks.facts import DatasetFacts
@@ -83,7 +84,7 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         )
         datasets.append(_dataset_summary(plan, entry, plan.facts[entry.name], here, evidence))
     statuses = Counter(parts[cell.id].status for cell in mine)
-    return Summary(
+    summary = Summary(
         run_id=run.id,
         suite=plan.suite.name,
         profile=plan.profile_name,
@@ -101,6 +102,7 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         n_skipped=statuses["skipped"],
         across=friedman_nemenyi(_accuracies(rows)),
     )
+    return checked(summary, plan, parts)
 
 
 def _accuracies(rows: Sequence[RowSummary]) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ferbench.errors import ParameterError
 from ferbench.faces import Image, as_gray
 
-__all__ = ["Fingerprints", "connected_groups", "fingerprint", "hamming_pairs", "near_pairs"]
+__all__ = ["Fingerprints", "connected_groups", "content_digests", "fingerprint", "hamming_pairs", "near_pairs"]
 
 HASH_BITS = 64
 THUMBNAIL = 24
@@ -54,6 +54,15 @@ class Fingerprints:
         self.shapes: set[tuple[int, int]] = set()
 
 
+def content_digests(images: npt.NDArray[np.uint8] | Sequence[Image]) -> list[bytes]:
+    """Digest of size and pixels of each image, one at a time: equal for equal pictures, whatever file they are in."""
+    return [_content_digest(images[i]) for i in range(len(images))]
+
+
+def _content_digest(image: Image) -> bytes:
+    return hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest()
+
+
 def fingerprint(images: npt.NDArray[np.uint8] | Sequence[Image]) -> Fingerprints:
     """Fingerprints of images, one at a time: lazily read photos never lie in memory together."""
     import cv2
@@ -62,7 +71,7 @@ def fingerprint(images: npt.NDArray[np.uint8] | Sequence[Image]) -> Fingerprints
     small = np.empty((len(images), 8, 9), dtype=np.float32)
     for i in range(len(images)):
         image = np.ascontiguousarray(images[i])
-        prints.exact.append(hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest())
+        prints.exact.append(_content_digest(image))
         gray = as_gray(image)
         prints.shapes.add((gray.shape[0], gray.shape[1]))
         prints.is_blank[i] = int(gray.max()) - int(gray.min()) <= FLAT_RANGE

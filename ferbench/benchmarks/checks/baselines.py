@@ -1,0 +1,169 @@
+"""Checks of what a row is worth: against the baseline, against a simpler pipeline, against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable, accuracy
+from ferbench.benchmarks.checks.wording import ms, named, percent, points
+from ferbench.benchmarks.records import Comparison, DatasetSummary, LatencySummary, RowSummary
+
+__all__ = ["difference_within_noise", "no_baseline", "not_better_than_majority", "slower_and_not_better"]
+
+_RANK = {"baseline": 0, "classical": 1, "deep": 2}
+LEAST_GAIN = 0.05
+"""Share of the time, and below it..."""
+LEAST_GAIN_MS = 0.05
+"""...milliseconds, that a pipeline must save to count as faster: less is a matter of the day."""
+
+Pairs = Mapping[tuple[str, str], Comparison]
+
+
+def no_baseline(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB001: a data set on which no row ignores the face."""
+    scored = [(info, rows) for info, rows in evidence.datasets() if rows]
+    if not scored:
+        return NotApplicable("nothing was scored")
+    return [
+        Found(
+            f"No baseline was scored on {info.title}. Always saying the commonest expression would be right on "
+            f"{percent(_majority_share(info))}, but no row shows that under the same protocol.",
+            info.spec,
+        )
+        for info, rows in scored
+        if all(row.family != "baseline" for row in rows)
+    ]
+
+
+def not_better_than_majority(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB002: a row that looks at the face and is not shown to beat one that does not."""
+    found, any_rival = [], False
+    for info, rows in evidence.datasets():
+        pairs = _pairs(evidence, info.spec)
+        baselines = [row for row in rows if row.family == "baseline"]
+        rivals = [row for row in rows if row.family != "baseline"]
+        any_rival |= bool(rivals)
+        weak = [row for row in rivals if not _beats(row, baselines, pairs, _majority_share(info))]
+        if weak:
+            bar = max([_majority_share(info), *map(accuracy, baselines)])
+            said = [f"{row.row} ({percent(accuracy(row))})" for row in weak]
+            found.append(
+                Found(
+                    f"On {info.title}, {named(said)} {'are' if len(weak) > 1 else 'is'} not shown to be better than "
+                    f"always saying the commonest expression ({percent(bar)}).",
+                    info.spec,
+                    tuple(row.row for row in weak),
+                )
+            )
+    return found if any_rival else NotApplicable("no row that looks at the face was scored")
+
+
+def _beats(row: RowSummary, baselines: list[RowSummary], pairs: Pairs, majority: float) -> bool:
+    compared = [pairs[row.row, one.row] for one in baselines if (row.row, one.row) in pairs]
+    if compared:
+        return all(one.verdict == "better" for one in compared)
+    low = row.quality.end_to_end["accuracy"].low if row.quality is not None else None
+    return (accuracy(row) if low is None else low) > majority
+
+
+def slower_and_not_better(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB003: a row that costs more than a simpler one and is not shown to be better."""
+    found, any_pair = [], False
+    for info, rows in evidence.datasets():
+        pairs = _pairs(evidence, info.spec)
+        rivals = [row for row in rows if row.family != "baseline" and row.latency]
+        any_pair |= len(rivals) > 1
+        beaten = [(row, best) for row in rivals if (best := _simpler_equal(row, rivals, pairs)) is not None]
+        if beaten:
+            said = [
+                f"{row.row} ({ms(_p50(row, best))}) is no better than {best.row} ({ms(_p50(best, row))})"
+                for row, best in beaten
+            ]
+            found.append(
+                Found(f"On {info.title}, {named(said, most=2)}.", info.spec, tuple(row.row for row, _ in beaten))
+            )
+    return found if any_pair else NotApplicable("fewer than two rows were scored and timed")
+
+
+def _simpler_equal(row: RowSummary, rivals: list[RowSummary], pairs: Pairs) -> RowSummary | None:
+    """The fastest of the rows that are simpler, clearly faster and not shown to be worse."""
+    good = []
+    for other in rivals:
+        pair = pairs.get((row.row, other.row))
+        if pair is None or pair.verdict == "better" or not _is_simpler(other, row):
+            continue
+        mine, theirs = _p50(row, other), _p50(other, row)
+        if mine - theirs > max(LEAST_GAIN * mine, LEAST_GAIN_MS):
+            good.append((theirs, other.row, other))
+    return min(good)[2] if good else None
+
+
+def _is_simpler(a: RowSummary, b: RowSummary) -> bool:
+    """Of another family the plainer one; within a family the smaller. Runtimes of one model are no rivals."""
+    if _parts(a) == _parts(b):
+        return False
+    if a.family != b.family:
+        return _RANK[a.family] < _RANK[b.family]
+    return a.latency[0].artefact_bytes < b.latency[0].artefact_bytes
+
+
+def _parts(row: RowSummary) -> tuple[str, str | None, str]:
+    return row.pipeline.detector, row.pipeline.features, row.pipeline.classifier
+
+
+def _p50(row: RowSummary, like: RowSummary) -> float:
+    """Median frame in ms under the first condition that both rows were timed in; infinite where there is none."""
+    theirs = {_condition(one) for one in like.latency}
+    return next((one.stages["total"].p50 for one in row.latency if _condition(one) in theirs), float("inf"))
+
+
+def _condition(latency: LatencySummary) -> tuple[str, str, int, str]:
+    return latency.scenario, latency.device, latency.threads, latency.frames
+
+
+def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB015: rows that share the first place, and how many neighbours of the table cannot be told apart."""
+    found, any_pair = [], False
+    for info, rows in evidence.datasets():
+        pairs = _pairs(evidence, info.spec)
+        neighbours = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if (a.row, b.row) in pairs]
+        any_pair |= bool(neighbours)
+        ties = [(a, b) for a, b in neighbours if pairs[a.row, b.row].verdict == "tie"]
+        if not ties:
+            continue
+        largest = max(accuracy(a) - accuracy(b) for a, b in ties)
+        n = rows[0].quality.n if rows[0].quality is not None else 0
+        first = [one for one in rows if _group(one) == _group(rows[0])]
+        lead = f" First place is shared by {named([one.row for one in first])}." if len(first) > 1 else ""
+        found.append(
+            Found(
+                f"On {info.title}, {len(ties)} of {len(neighbours)} neighbours in the table cannot be told apart on "
+                f"{n:,} faces: differences of up to {points(largest)} are within the noise.{lead}",
+                info.spec,
+                tuple(dict.fromkeys(one.row for pair in ties for one in pair)),
+            )
+        )
+    return found if any_pair else NotApplicable("no two rows were compared")
+
+
+def _group(row: RowSummary) -> int | None:
+    return row.quality.tie_group if row.quality is not None else None
+
+
+def _pairs(evidence: Evidence, dataset: str) -> Pairs:
+    return dict(_both_ways(evidence, dataset))
+
+
+def _both_ways(evidence: Evidence, dataset: str) -> Iterator[tuple[tuple[str, str], Comparison]]:
+    mirrored = {"better": "worse", "worse": "better"}
+    for one in evidence.summary.comparisons:
+        if one.dataset == dataset:
+            yield (one.a, one.b), one
+            verdict = mirrored.get(one.verdict, one.verdict)
+            changes = {"a": one.b, "b": one.a, "difference": -one.difference, "verdict": verdict}
+            yield (one.b, one.a), one.model_copy(update=changes)
+
+
+def _majority_share(info: DatasetSummary) -> float:
+    total = sum(info.class_counts.values())
+    return max(info.class_counts.values()) / total if total else 0.0

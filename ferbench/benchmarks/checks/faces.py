@@ -1,0 +1,144 @@
+"""Checks of the faces: what was learnt from and scored alike, what is rare, what the detector missed."""
+
+from __future__ import annotations
+
+from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
+from ferbench.benchmarks.checks.leaks import Leaks
+from ferbench.benchmarks.checks.wording import named, percent
+from ferbench.benchmarks.records import DatasetSummary
+
+__all__ = [
+    "MIN_DETECTION_RATE",
+    "MIN_SUPPORT",
+    "chosen_on_test",
+    "detection_rate",
+    "overlap",
+    "rare_classes",
+    "same_subjects",
+]
+
+MIN_SUPPORT = 30
+"""A class with fewer scored faces than this has scores too coarse to compare."""
+
+MIN_DETECTION_RATE = 0.95
+"""Below this share of faces found, the detector decides more than the classifier does."""
+
+
+def overlap(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB010: scored pictures that were learnt from, pixel by pixel or all but so."""
+    found, known, reasons = [], False, []
+    for info in evidence.summary.datasets:
+        leaks = evidence.leaks.get(info.spec, _NOT_COMPARED)
+        if isinstance(leaks, str):
+            reasons.append(leaks)
+            continue
+        known = True
+        if leaks.near:
+            found.append(Found(_overlap_text(info, leaks), info.spec))
+    return found if known else _unknown(reasons)
+
+
+_NOT_COMPARED = "the pictures of this run were not compared; run its suite again to have it done"
+
+
+def _overlap_text(info: DatasetSummary, leaks: Leaks) -> str:
+    share = percent(leaks.near / leaks.n_scored)
+    text = f"On {info.title}, {leaks.near:,} of {leaks.n_scored:,} scored pictures ({share}) were also learnt from: "
+    text += f"{leaks.exact:,} equal in every pixel, {leaks.near - leaks.exact:,} that look the same"
+    text += f" (the first is {leaks.examples[0][0]}, like {leaks.examples[0][1]})." if leaks.examples else "."
+    if leaks.is_sampled:
+        n = leaks.n_train + leaks.n_scored
+        text += f" Look-alikes were searched among {leaks.n_searched:,} of the {n:,} pictures only."
+    return text
+
+
+def same_subjects(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB011: people who were learnt from and scored."""
+    found, known, reasons = [], False, []
+    for info in evidence.summary.datasets:
+        leaks = evidence.leaks.get(info.spec, _NOT_COMPARED)
+        if isinstance(leaks, str) or leaks.subjects is None:
+            reasons.append(leaks if isinstance(leaks, str) else f"{info.title} does not say who is shown")
+            continue
+        known = True
+        if leaks.subjects:
+            text = f"On {info.title}, {leaks.subjects:,} of {leaks.n_subjects:,} scored people were also learnt from."
+            found.append(Found(text, info.spec))
+    return found if known else _unknown(reasons)
+
+
+def _unknown(reasons: list[str]) -> NotApplicable:
+    return NotApplicable("; ".join(dict.fromkeys(reasons)) or "nothing was scored")
+
+
+def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB012: settings, or the temperature of a pretrained row, that were chosen on the scored faces."""
+    found, known = [], False
+    for info, rows in evidence.datasets():
+        protocol = evidence.protocol(info.spec)
+        if protocol is None:
+            continue
+        known |= bool(rows)
+        tuned = [row.row for row in rows if any(one.by == f"the split {protocol.scored}" for one in row.searches)]
+        if tuned or (protocol.tune == protocol.scored and not protocol.is_folded):
+            who = f"the settings of {named(tuned)}" if tuned else "settings"
+            text = f"On {info.title}, {who} were chosen on the split {protocol.scored!r}, which is also scored."
+            found.append(Found(text, info.spec, tuple(tuned)))
+        for row in rows:
+            if row.pretrained and row.pretrained.calibrated_on == f"{info.spec} {protocol.scored}":
+                found.append(
+                    Found(
+                        f"The temperature of {row.row} was fitted on {row.pretrained.calibrated_on}, which is also "
+                        "scored: its log loss, Brier score and calibration error are too good. Its labels are not "
+                        "touched.",
+                        info.spec,
+                        (row.row,),
+                        action="Read no probabilities of this row, or score another split.",
+                        severity="warning",
+                    )
+                )
+    return found if known else NotApplicable("the plan of this run does not say which split was scored")
+
+
+def rare_classes(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB013: expressions with too few scored faces for a score of their own."""
+    found, any_scored = [], False
+    for info, rows in evidence.datasets():
+        if not rows:
+            continue
+        any_scored = True
+        missing = [label for label, n in info.class_counts.items() if n == 0]
+        rare = [f"{label} {n}" for label, n in info.class_counts.items() if 0 < n < MIN_SUPPORT]
+        said = [f"no scored face of {named(missing)}"] if missing else []
+        said += [f"fewer than {MIN_SUPPORT} of some expressions ({named(rare, most=9)})"] if rare else []
+        if said:
+            text = f"{info.title} has {' and '.join(said)}: scores of these are coarse, and macro averages with them."
+            found.append(Found(text, info.spec))
+    return found if any_scored else NotApplicable("nothing was scored")
+
+
+def detection_rate(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB014: detectors that miss more than one face in twenty."""
+    found, any_detector = [], False
+    for info, rows in evidence.datasets():
+        rates: dict[str, tuple[float, int, int, list[str]]] = {}
+        for row in rows:
+            quality = row.quality
+            if quality is None or quality.detector_bypassed or quality.n == 0:
+                continue
+            any_detector = True
+            rate = quality.n_detected / quality.n
+            if rate < MIN_DETECTION_RATE:
+                entry = rates.setdefault(row.pipeline.detector, (rate, quality.n_detected, quality.n, []))
+                entry[3].append(row.row)
+        if rates:
+            said = [f"{name} {percent(rate)} ({found_n:,} of {n:,})" for name, (rate, found_n, n, _) in rates.items()]
+            names = tuple(name for *_, rows_of in rates.values() for name in rows_of)
+            found.append(
+                Found(
+                    f"On {info.title}, the detector finds too few faces: {named(said)}. A missed face counts as wrong.",
+                    info.spec,
+                    names,
+                )
+            )
+    return found if any_detector else NotApplicable("no detector ran: the faces came as crops, or nothing was scored")

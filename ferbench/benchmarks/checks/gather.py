@@ -1,0 +1,56 @@
+"""Evidence of a run that is being summed up, and of one that was stored before there were checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ferbench.benchmarks.checks.evidence import Evidence
+from ferbench.benchmarks.checks.leaks import Leaks, leaks_of_cells
+from ferbench.benchmarks.checks.table import run_checks
+from ferbench.benchmarks.records import Part, Summary
+from ferbench.benchmarks.store import Run
+from ferbench.errors import FerbenchError
+
+if TYPE_CHECKING:
+    from ferbench.benchmarks.plan import Plan
+
+__all__ = ["check_stored", "checked"]
+
+
+def checked(summary: Summary, plan: Plan, parts: Mapping[str, Part]) -> Summary:
+    """The summary with the result of every check.
+
+    Parameters
+    ----------
+    summary : Summary
+        Finished but for its checks.
+    plan : Plan
+    parts : mapping of cell id to Part
+        What was done of it.
+    """
+    evidence = Evidence(
+        summary,
+        {"suite": plan.suite.model_dump(mode="json", by_alias=True)},
+        {cell.id: parts[cell.id] for cell in plan.cells if cell.id in parts},
+        {info.spec: _leaks(plan, info.spec, parts) for info in summary.datasets},
+    )
+    return summary.model_copy(update={"checks": run_checks(evidence)})
+
+
+def check_stored(summary: Summary, run: Run) -> Summary:
+    """The summary as it is where it was checked; otherwise checked by what it holds, with no data set read again."""
+    if summary.checks:
+        return summary
+    return summary.model_copy(update={"checks": run_checks(Evidence(summary, run.read_json("plan.json")))})
+
+
+def _leaks(plan: Plan, dataset: str, parts: Mapping[str, Part]) -> Leaks | str:
+    cells = [cell for cell in plan.cells if cell.dataset == dataset and cell.id in parts]
+    facts = plan.facts[dataset]
+    came = [saved.record() for saved in plan.saved.values()]
+    own = {one.split for one in came if one.dataset == dataset and one.revision == facts.revision and one.split}
+    try:
+        return leaks_of_cells(cells, sorted(own)) or f"nothing was learnt from {facts.title} here"
+    except FerbenchError as error:
+        return f"the pictures of {facts.title} could not be compared: {error}"

@@ -1,0 +1,219 @@
+"""Checks of the clock: enough frames, a steady and quiet machine, the same threads, the right way to call a network."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
+from ferbench.benchmarks.checks.wording import ms, named, some, times
+from ferbench.benchmarks.latency import PERCENTILE_FRAMES
+from ferbench.benchmarks.records import LatencySummary, RowSummary
+from ferbench.errors import FerbenchError
+from ferbench.registry import parse_spec
+
+__all__ = ["keras_overhead", "noisy_machine", "thread_settings", "too_few_frames", "unstable_timing"]
+
+NOT_TIMED = NotApplicable("nothing was timed")
+
+FAR_SLOWER = 3.0
+"""A Keras runtime this many times as slow as another runtime of the same network is mostly overhead."""
+AS_PREDICT = 100.0
+"""Slower than this, it is called as ``model.predict`` is: 50 to 84 ms for a face that LiteRT classifies in 0.2."""
+
+_BEFORE_ROUND = re.compile(r"before round (\d+): (.*)")
+
+
+def too_few_frames(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB004: percentiles that a report has a column for and too few frames carry, or prints all the same."""
+    found, any_timed = [], False
+    for info, rows in evidence.timed():
+        any_timed |= bool(rows)
+        withheld: dict[int, list[str]] = defaultdict(list)
+        printed: list[str] = []
+        fewest: dict[int, int] = {}
+        for row, total in _totals(rows):
+            for percentile, needed in PERCENTILE_FRAMES.items():
+                if total.n < needed:
+                    withheld[percentile].append(row.row)
+                    fewest[percentile] = min(total.n, fewest.get(percentile, total.n))
+                    if getattr(total, f"p{percentile}") is not None:
+                        printed.append(row.row)
+        if printed:
+            text = f"On {info.title}, the run states percentiles that too few frames carry: {named(printed)}."
+            found.append(Found(text, info.spec, tuple(dict.fromkeys(printed)), severity="warning"))
+        if withheld:
+            said = [f"p{p} ({fewest[p]:,} of {PERCENTILE_FRAMES[p]} frames)" for p in withheld]
+            names = tuple(dict.fromkeys(name for p in withheld for name in withheld[p]))
+            which = some(len(names), len(rows), "row")
+            text = f"On {info.title}, {named(said)} cannot be told for {which}; the reports leave them out."
+            # The leaderboard has a column of p90.
+            found.append(Found(text, info.spec, names, severity="warning" if 90 in withheld else "note"))
+    return found if any_timed else NOT_TIMED
+
+
+def unstable_timing(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB005: rounds, or halves of a round, that disagree about a row."""
+    found, any_timed = [], False
+    for info, rows in evidence.timed():
+        any_timed |= bool(rows)
+        shaky = [(row, next(one for one in row.latency if one.is_unstable)) for row in rows if _is_unstable(row)]
+        if shaky:
+            said = [f"{row.row}{_why(latency)}" for row, latency in shaky]
+            found.append(
+                Found(
+                    f"On {info.title}, the timing of {some(len(shaky), len(rows), 'row')} is unstable: "
+                    f"{named(said, most=2)}.",
+                    info.spec,
+                    tuple(row.row for row, _ in shaky),
+                )
+            )
+    return found if any_timed else NOT_TIMED
+
+
+def _is_unstable(row: RowSummary) -> bool:
+    return any(latency.is_unstable for latency in row.latency)
+
+
+def _why(latency: LatencySummary) -> str:
+    reason = next((note.removeprefix("unstable: ") for note in latency.notes if note.startswith("unstable: ")), "")
+    return f" ({reason})" if reason else ""
+
+
+def noisy_machine(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB006: what the guard saw before the run and before its rounds."""
+    timed = [row for _, rows in evidence.timed() for row in rows]
+    state = evidence.summary.environment.get("state")
+    before = _problems(state)
+    if not timed and not isinstance(state, dict):
+        return NotApplicable("the machine was not looked at")
+    found = []
+    if before and not timed:
+        # Nothing was timed, so that no number suffers: scores do not depend on the load.
+        return NotApplicable(f"nothing was timed, though {'; '.join(before)} when the run began")
+    rounds: dict[str, list[str]] = defaultdict(list)
+    n_rounds = 0
+    for row in timed:
+        for latency in row.latency:
+            n_rounds += max(1, len(latency.round_p50))
+            for note in latency.notes:
+                if match := _BEFORE_ROUND.fullmatch(note):
+                    rounds[match[2]].append(row.row)
+    names = tuple(dict.fromkeys(name for rows in rounds.values() for name in rows))
+    if before:
+        found.append(Found(f"When the run began, {'; '.join(before)}."))
+    if rounds:
+        n_bad = sum(_noisy_rounds(latency) for row in timed for latency in row.latency)
+        worst = max(rounds, key=_largest_share)
+        text = f"Before {n_bad} of {n_rounds} timing rounds the machine was not quiet; at worst, {worst}."
+        found.append(Found(text, rows=names))
+    return found
+
+
+def _noisy_rounds(latency: LatencySummary) -> int:
+    return len({match[1] for note in latency.notes if (match := _BEFORE_ROUND.fullmatch(note))})
+
+
+def _largest_share(problem: str) -> float:
+    return max((float(share) for share in re.findall(r"(\d+)%", problem)), default=0.0)
+
+
+def _problems(state: Any) -> list[str]:
+    problems = state.get("problems") if isinstance(state, dict) else None
+    return [str(problem) for problem in problems] if isinstance(problems, list) else []
+
+
+def thread_settings(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB007: rows of one table that were timed with different numbers of threads, asked for or real."""
+    found, any_pair = [], False
+    for info, rows in evidence.timed():
+        any_pair |= len(rows) > 1
+        asked: dict[tuple[str, str], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for row in rows:
+            for one in row.latency:
+                asked[one.scenario, one.device][row.row].add(one.threads)
+        for (scenario, device), by_row in asked.items():
+            if len({frozenset(threads) for threads in by_row.values()}) > 1:
+                said = [f"{name} with {named([str(n) for n in sorted(threads)])}" for name, threads in by_row.items()]
+                text = f"On {info.title} ({scenario}, {device}), rows were timed with different threads: {named(said)}."
+                found.append(Found(text, info.spec, tuple(by_row)))
+        found += _real_threads(evidence, info.spec, info.title)
+    return found if any_pair else NotApplicable("fewer than two rows were timed")
+
+
+def _real_threads(evidence: Evidence, dataset: str, title: str) -> Iterator[Found]:
+    """Pools of one library that had different sizes under the same setting."""
+    sizes: dict[tuple[str | None, str, int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for part in evidence.parts.values():
+        cell = part.cell
+        if cell.kind == "latency" and cell.dataset == dataset and part.status == "ok":
+            pools = (part.metrics.get("effective_threads") or {}).get("pools", {})
+            for pool, size in pools.items():
+                sizes[cell.scenario, cell.device, cell.threads, pool][size].append(cell.row)
+    for (_, _, threads, pool), rows in sizes.items():
+        if len(rows) > 1:
+            said = [f"{size} for {named(rows[size])}" for size in sorted(rows)]
+            text = f"On {title}, asked for {threads}, the pool of {pool} had different numbers of threads: {named(said)}."
+            names = tuple(dict.fromkeys(name for some_rows in rows.values() for name in some_rows))
+            yield Found(text, dataset, names)
+
+
+def keras_overhead(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB009: a Keras network that is called the slow way, or far slower than its own export."""
+    found, any_network = [], False
+    for info, rows in evidence.timed():
+        deep = [row for row in rows if row.family == "deep"]
+        slow = [row.row for row in deep if _runtime(row) == "sklearn"]
+        if slow:
+            text = f"On {info.title}, {named(slow)} went through scikit-learn's interface, and so through model.predict."
+            found.append(Found(text, info.spec, tuple(slow)))
+        plain = [row for row in deep if _runtime(row) == "keras"]
+        any_network |= bool(slow or plain)
+        for row in plain:
+            twins = [one for one in deep if one.pipeline.id.split("@")[0] == row.pipeline.id.split("@")[0]]
+            ratios = [(ratio, one) for one in twins if one is not row and (ratio := _ratio(row, one)) is not None]
+            if not ratios or (most := max(ratios, key=lambda pair: pair[0]))[0] < FAR_SLOWER:
+                continue
+            ratio, twin = most
+            as_predict = ", as slow as model.predict" if ratio >= AS_PREDICT else ""
+            found.append(
+                Found(
+                    f"On {info.title}, {row.row} needs {ms(_classify(row.latency[0]))} to classify a face, "
+                    f"{times(ratio)} as long as {twin.row}{as_predict}.",
+                    info.spec,
+                    (row.row, twin.row),
+                    severity="warning" if as_predict else "note",
+                )
+            )
+    return found if any_network else NotApplicable("no network was timed in Keras itself")
+
+
+def _runtime(row: RowSummary) -> str:
+    try:
+        return parse_spec(row.pipeline.runtime or "").name
+    except FerbenchError:  # a record by another version: its name is no spec of this one
+        return ""
+
+
+def _ratio(slow: RowSummary, fast: RowSummary) -> float | None:
+    """How many times longer one row classifies than another under the same condition."""
+    for a in slow.latency:
+        for b in fast.latency:
+            same = (a.scenario, a.device, a.threads, a.frames) == (b.scenario, b.device, b.threads, b.frames)
+            if same and _classify(b) > 0:
+                return _classify(a) / _classify(b)
+    return None
+
+
+def _classify(latency: LatencySummary) -> float:
+    stage = latency.stages.get("classify") or latency.stages["total"]
+    return stage.p50
+
+
+def _totals(rows: list[RowSummary]) -> Iterator[tuple[RowSummary, Any]]:
+    for row in rows:
+        for latency in row.latency:
+            yield row, latency.stages["total"]
+
