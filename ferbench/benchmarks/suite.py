@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from ferbench.benchmarks.grid import Grid, Search
 from ferbench.benchmarks.latency import parse_scenario
+from ferbench.benchmarks.shifts import Corruptions, Cross
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import entry, parse_spec
 
@@ -71,7 +72,7 @@ class DatasetEntry(_Strict):
     protocol: Literal["splits", "subject-kfold"] = Field(
         default="splits", description="official splits, or folds that share no subject"
     )
-    train: str = Field(default="train", description="split to learn from")
+    train: str | None = Field(default="train", description="split to learn from; null where nothing is learnt here")
     tune: str | None = Field(default=None, description="split on which settings may be chosen; never the test split")
     test: str = Field(default="test", description="split that is scored")
     folds: int | None = Field(default=None, ge=2, description="number of subject-independent folds")
@@ -87,6 +88,10 @@ class DatasetEntry(_Strict):
             return self
         if self.folds is not None:
             raise ValueError("'folds' needs 'protocol: subject-kfold'")
+        if self.train is None:
+            if self.tune is not None:
+                raise ValueError(f"nothing is learnt from {self.name} (train: null): remove 'tune'")
+            return self
         if self.tune is not None and self.tune in (self.train, "all"):
             raise ValueError(f"settings would be chosen on faces that are learnt from or scored: 'tune: {self.tune}'")
         if self.tune is not None and self.tune == self.test:
@@ -159,6 +164,9 @@ class Profile(_Strict):
     train_limit: Count | None = Field(default=None, description="most training faces")
     test_limit: Count | None = Field(default=None, description="most scored faces")
     folds: int | None = Field(default=None, ge=2, description="folds, instead of the dataset's own number")
+    datasets: list[DatasetEntry] | None = Field(
+        default=None, min_length=1, description="data sets under this profile, instead of the suite's"
+    )
     rounds: Count = Field(default=2, description="timing rounds, each in a new process")
     warmup: Annotated[int, Field(ge=0)] = Field(default=20, description="frames before the clock counts")
     min_frames: Count = Field(default=64, description="frames timed in a round, at least")
@@ -176,6 +184,8 @@ class Suite(_Strict):
     pipelines: list[PipelineEntry] = Field(min_length=1)
     scenarios: list[str] = Field(default=["single-stream"], description="how to time; an empty list times nothing")
     devices: list[str] = Field(default=["cpu(threads=1)"], min_length=1, description="cpu(threads=1|all) or gpu")
+    corruptions: Corruptions | None = Field(default=None, description="score every row on spoilt faces, too")
+    cross: Cross | None = Field(default=None, description="score every pipeline on the data sets it did not learn from")
     profiles: dict[str, Profile] = Field(default_factory=dict, description="the first one is the default")
     _folder: Path = PrivateAttr(default=Path())
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -203,7 +213,7 @@ class Suite(_Strict):
     def _names_are_distinct(self) -> Self:
         for what, names in (
             ("pipeline", [p.id for p in self.pipelines]),
-            ("dataset", [d.name for d in self.datasets]),
+            *(("dataset", [d.name for d in entries]) for entries in self._all_datasets()),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -215,6 +225,27 @@ class Suite(_Strict):
                     f"pipeline {pipeline.id!r} names the profile {unknown[0]!r}; "
                     f"the suite has {', '.join(self.profiles) or 'none'}"
                 )
+        return self
+
+    def _all_datasets(self) -> list[list[DatasetEntry]]:
+        """The suite's data sets, and those of profiles that have their own."""
+        return [self.datasets, *(p.datasets for p in self.profiles.values() if p.datasets is not None)]
+
+    @model_validator(mode="after")
+    def _shifts_are_sound(self) -> Self:
+        known = [p.id for p in self.pipelines]
+        if self.corruptions is not None and self.corruptions.baseline not in (None, *known):
+            raise ValueError(str(UnknownNameError("baseline: no pipeline", str(self.corruptions.baseline), known)))
+        fitted = [p.id for p in self.pipelines if p.saved is None]
+        for entries in self._all_datasets():
+            if self.cross is not None and len(entries) < 2:
+                raise ValueError("'cross' needs two data sets or more")
+            for entry in entries:
+                if entry.train is None and fitted and self.cross is None:
+                    raise ValueError(
+                        f"nothing is learnt from {entry.name} (train: null), but {fitted[0]!r} is no saved pipeline; "
+                        "add 'cross:' to score it with what it learnt elsewhere"
+                    )
         return self
 
     def locate(self, folder: Path, places: Mapping[str, str]) -> None:
@@ -229,6 +260,17 @@ class Suite(_Strict):
     def place(self, pipeline: str) -> str:
         """File and line of a pipeline's entry, for messages."""
         return self._places.get(pipeline, f"suite {self.name}, pipeline {pipeline!r}")
+
+    def under(self, profile: str | None) -> Suite:
+        """The suite with the data sets of a profile, where that has its own.
+
+        Raises
+        ------
+        UnknownNameError
+            If the suite has no such profile.
+        """
+        own = self.profile(profile)[1].datasets
+        return self if own is None else self.model_copy(update={"datasets": own})
 
     def profile(self, name: str | None) -> tuple[str | None, Profile]:
         """A profile by name; without a name the first one, or the built-in budget where the suite has none.
