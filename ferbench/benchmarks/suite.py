@@ -240,10 +240,10 @@ class Suite(_Strict):
         for entries in self._all_datasets():
             if self.cross is not None and len(entries) < 2:
                 raise ValueError("'cross' needs two data sets or more")
-            for entry in entries:
-                if entry.train is None and fitted and self.cross is None:
+            for one in entries:
+                if one.train is None and fitted and self.cross is None:
                     raise ValueError(
-                        f"nothing is learnt from {entry.name} (train: null), but {fitted[0]!r} is no saved pipeline; "
+                        f"nothing is learnt from {one.name} (train: null), but {fitted[0]!r} is no saved pipeline; "
                         "add 'cross:' to score it with what it learnt elsewhere"
                     )
         return self
