@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from ferbench.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from ferbench.benchmarks.evaluation import in_label_space
-from ferbench.benchmarks.records import Estimate
-from ferbench.benchmarks.statistics import N_RESAMPLES, resample_weights
+from ferbench.benchmarks.evidence import Estimate
+from ferbench.benchmarks.means import estimate_of_means, ratio
+from ferbench.benchmarks.spoilt import BATCH, classify_spoilt
 from ferbench.errors import DataError, ParameterError, UnknownNameError
 from ferbench.labels import ContemptPolicy
 from ferbench.samples import Samples
@@ -20,17 +21,7 @@ from ferbench.samples import Samples
 if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
 
-__all__ = [
-    "Robustness",
-    "classify_spoilt",
-    "estimate_functions",
-    "measure_robustness",
-    "parse_corruptions",
-    "ratio",
-]
-
-BATCH = 2048
-"""Crops that are spoilt and classified at once: 5 MB of pixels."""
+__all__ = ["Robustness", "measure_robustness", "parse_corruptions"]
 
 
 @dataclass(frozen=True)
@@ -80,44 +71,6 @@ def parse_corruptions(text: str) -> tuple[str, ...]:
     if not names:
         raise ParameterError("no corruption is named", expected=f"all, or some of {', '.join(CORRUPTIONS)}")
     return tuple(name for name in CORRUPTIONS if name in names)
-
-
-def classify_spoilt(
-    pipeline: Pipeline,
-    crops: npt.NDArray[np.uint8],
-    index: npt.NDArray[np.int64],
-    name: str,
-    severity: int,
-    *,
-    seed: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> npt.NDArray[np.float32]:
-    """Probabilities of face crops under one corruption; nothing of the spoilt crops is kept.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Fitted.
-    crops : (M, h, w) uint8, gray
-        May be memory-mapped; at most :data:`BATCH` of them are copied at a time.
-    index : (N,) int64
-        Which of them are classified, and what each one's random draws depend on.
-    name, severity, seed
-        See :func:`~ferbench.benchmarks.corruptions.corrupt`.
-    on_progress : callable, optional
-        Called with the number of faces just classified.
-
-    Returns
-    -------
-    (N, C) float32
-    """
-    found = np.zeros((len(index), len(pipeline.labels)), np.float32)
-    for start in range(0, len(index), BATCH):
-        at = index[start : start + BATCH]
-        found[start : start + len(at)] = pipeline.classify(corrupt(crops[at], name, severity, seed=seed, index=at))
-        if on_progress:
-            on_progress(len(at))
-    return found
 
 
 def measure_robustness(
@@ -183,7 +136,7 @@ def measure_robustness(
             right.append(labels[found.argmax(axis=1)] == samples.labels)
     table = np.stack(right, axis=1)
     at = table.mean(axis=0)[1:].reshape(len(names), len(SEVERITIES))
-    estimates = estimate_functions(table.astype(np.float64), samples.groups, _main_figures, seed)
+    estimates = estimate_of_means(table.astype(np.float64), samples.groups, _main_figures, seed)
     return Robustness(
         n=len(samples),
         clean=estimates["clean"],
@@ -198,54 +151,3 @@ def measure_robustness(
 def _main_figures(accuracy: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     clean, mean = accuracy[:, 0], accuracy[:, 1:].mean(axis=1)
     return {"clean": clean, "mean": mean, "relative": ratio(mean, clean)}
-
-
-def ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``above / below``, NaN where there is nothing to divide by."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below > 0, above / below, np.nan)
-
-
-def estimate_functions(
-    table: npt.NDArray[np.float64],
-    groups: npt.NDArray[np.str_],
-    figures: Callable[[npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]]],
-    seed: int,
-) -> dict[str, Estimate]:
-    """Functions of column means, with 95 % percentile intervals over groups.
-
-    Parameters
-    ----------
-    table : (N, K) float64
-        One row per face.
-    groups : (N,) str
-        What is resampled: subjects, or faces.
-    figures : callable
-        ``(B, K) column means -> {name: (B,)}``; NaN where a figure is not defined.
-    seed : int
-
-    Returns
-    -------
-    dict of str to Estimate
-        A single group, or a figure that is not defined, has no interval.
-    """
-    who = np.unique(groups, return_inverse=True)[1]
-    n_groups = int(who.max()) + 1
-    sums = np.zeros((n_groups, table.shape[1] + 1))
-    np.add.at(sums, who, np.column_stack([np.ones(len(table)), table]))
-    total = sums.sum(axis=0, keepdims=True)
-    point = figures(total[:, 1:] / total[:, :1])
-    if n_groups < 2:
-        return {name: Estimate(value=float(value[0])) for name, value in point.items()}
-    drawn = []
-    for weights in resample_weights(n_groups, N_RESAMPLES, seed):
-        totals = weights @ sums
-        drawn.append(figures(totals[:, 1:] / totals[:, :1]))
-    result = {}
-    for name, value in point.items():
-        values = np.concatenate([one[name] for one in drawn])
-        low = high = None
-        if not np.isnan(value[0]):
-            low, high = (float(v) for v in np.nanpercentile(values, [2.5, 97.5]))
-        result[name] = Estimate(value=float(value[0]), low=low, high=high)
-    return result
