@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ferbench.benchmarks.grid import candidates, count_fits, search_work
 from ferbench.benchmarks.plan import Plan
-from ferbench.benchmarks.records import Cell
+from ferbench.benchmarks.records import SCORED, Cell
 from ferbench.registry import parse_spec
 
 __all__ = ["describe_plan", "estimate_cell", "estimate_wall", "say_duration"]
@@ -35,8 +35,9 @@ def estimate_cell(cell: Cell, plan: Plan) -> float:
         timed = max(float(options["min_seconds"]), int(options["min_frames"]) * frame)
         return 1.5 + _START_S[family] + timed + int(options["warmup"]) * frame
     face = _FEATURE_S + (_DETECT_S if facts.kind == "photos" else 0)
-    if cell.kind == "quality":
-        return 0.3 + n * (face + _CLASSIFY_S[family])
+    if cell.kind in SCORED:
+        times = len(cell.options.get("severities", [None]))
+        return 0.3 + n * times * (face + _CLASSIFY_S[family])
     classifier = parse_spec(cell.pipeline.classifier)
     slower = _SLOW_CLASSIFIERS.get(classifier.name, 1.0)
     passes = float(classifier.params.get("epochs", _DEFAULT_EPOCHS)) if family == "deep" else slower
@@ -80,16 +81,20 @@ def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) 
         synthetic = ", synthetic" if facts.is_synthetic else ""
         lines.append(f"  {spec}: {facts.title} ({facts.kind}{bypass}{synthetic}); {sizes}; revision {facts.revision}")
     width = max(len(cell.row) for cell in chosen)
-    for row in dict.fromkeys(cell.row for cell in chosen if cell.kind == "quality"):
+    for row in dict.fromkeys(cell.row for cell in chosen if cell.kind in SCORED):
         mine = [cell for cell in chosen if cell.row == row]
-        quality = next(cell for cell in mine if cell.kind == "quality")
-        timed = sum(cell.kind == "latency" for cell in mine)
-        scored = sum(cell.kind == "quality" for cell in mine)
+        quality = next(cell for cell in mine if cell.kind in SCORED)
+        text = ", ".join(
+            f"{sum(cell.kind == kind for cell in mine)} {kind}"
+            for kind in (*SCORED, "latency")
+            if kind in ("quality", "latency") or any(cell.kind == kind for cell in mine)
+        )
         pretrained = "  (pretrained)" if row in plan.saved else ""
-        lines.append(f"  {row:<{width}}  {scored} quality, {timed} latency  {quality.pipeline.id}{pretrained}")
+        lines.append(f"  {row:<{width}}  {text}  {quality.pipeline.id}{pretrained}")
         lines += _describe_search(plan, quality, width)
-    counts = {kind: sum(cell.kind == kind for cell in chosen) for kind in ("fit", "quality", "latency")}
-    text = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    lines += [f"  refused: {one.row} of {one.trained_on} on {one.dataset}: {one.reason}" for one in plan.refused]
+    counts = {kind: sum(cell.kind == kind for cell in chosen) for kind in ("fit", *SCORED, "latency")}
+    text = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n or kind not in ("robustness", "cross"))
     lines.append(f"{len(chosen)} cells ({text}); {len(chosen) - len(todo)} done already")
     if (n_fits := sum(count_fits(cell) for cell in chosen if cell.kind == "fit")) > counts["fit"]:
         lines.append(f"{n_fits:,} fits in all, {n_fits - counts['fit']:,} of them to choose settings")

@@ -9,7 +9,7 @@ from typing import Any
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
-from ferbench.benchmarks.records import SCHEMA, Cell, PipelineSpec, digest
+from ferbench.benchmarks.records import SCHEMA, SCORED, Cell, PipelineSpec, digest
 from ferbench.benchmarks.suite import (
     DatasetEntry,
     PipelineEntry,
@@ -18,6 +18,7 @@ from ferbench.benchmarks.suite import (
     Suite,
     parse_device,
 )
+from ferbench.benchmarks.transfer import Refusal, Target, corruption_cells, fitted_transfers, saved_transfer
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.preset import presets
 from ferbench.pipelines.spec import Family, PipelineParts, complete, parse_pipeline_id
@@ -72,6 +73,8 @@ class Plan:
         ``baseline``, ``classical`` or ``deep`` for each row.
     saved : dict of str to SavedPipeline
         The rows that come trained.
+    refused : tuple of Refusal
+        Cells of the cross-dataset matrix that would mean nothing.
     """
 
     suite: Suite
@@ -82,6 +85,7 @@ class Plan:
     cells: tuple[Cell, ...]
     families: Mapping[str, Family]
     saved: Mapping[str, SavedPipeline] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -97,6 +101,11 @@ class Plan:
                 for key in ("grid", "search"):
                     if part.get(key) is None:
                         part.pop(key, None)
+        # Suites that ask for none of these are as they were before there were any.
+        asked = [(suite, "corruptions"), (suite, "cross"), *((one, "datasets") for one in suite["profiles"].values())]
+        for part, key in asked:
+            if part[key] is None:
+                del part[key]
         return digest(
             {
                 "suite": suite,
@@ -119,7 +128,7 @@ class Plan:
         UnknownNameError
             If no row has such a name.
         """
-        names = {cell.row for cell in self.cells if cell.kind == "quality"}
+        names = {cell.row for cell in self.cells if cell.kind in SCORED}
         bases = {name.split("@")[0] for name in names}
         for row in rows:
             if row not in names | bases:
@@ -137,7 +146,7 @@ def needed_splits(suite: Suite, entry: DatasetEntry) -> tuple[str, ...]:
     is_fitting = any(pipeline.saved is None for pipeline in suite.pipelines)
     is_tuning = entry.tune is not None and any(p.search is not None and p.search.by == "tune" for p in suite.pipelines)
     tune = (entry.tune,) if is_tuning and entry.tune is not None else ()
-    return (entry.train, *tune, entry.test) if is_fitting else (entry.test,)
+    return (entry.train, *tune, entry.test) if is_fitting and entry.train is not None else (entry.test,)
 
 
 def expand(
@@ -173,18 +182,43 @@ def expand(
     name, budget = suite.profile(profile)
     rows = _rows(suite, name, saved or {})
     cells: dict[str, Cell] = {}
+    refused: list[Refusal] = []
+    targets = {entry.name: _target(suite, budget, entry, facts[entry.name]) for entry in suite.datasets}
+    place = {row.name: suite.place(row.name.split("@")[0]) for row in rows}
     for entry in suite.datasets:
-        scored = "all" if entry.protocol == "subject-kfold" else entry.test
+        here = []
         for row in rows:
-            if row.saved is not None:
-                check_saved(row.saved, facts[entry.name], scored, suite.place(row.name.split("@")[0]))
-        for cell in _dataset_cells(suite, budget, entry, facts[entry.name], rows, machine):
+            away: Cell | Refusal | None = None
+            if row.saved is not None and suite.cross is not None:
+                target = targets[entry.name]
+                away = saved_transfer(suite.cross, row.name, row.saved, row.pipeline, target, place[row.name])
+            elif row.saved is not None:
+                check_saved(row.saved, facts[entry.name], targets[entry.name].split, place[row.name])
+            if isinstance(away, Cell):
+                cells.setdefault(away.id, away)
+            elif away is not None:
+                refused.append(away)
+            elif row.saved is not None or entry.train is not None:
+                here.append(row)
+        for cell in _dataset_cells(suite, budget, entry, facts[entry.name], here, machine):
             cells.setdefault(cell.id, cell)
-    order = {"fit": 0, "quality": 1, "latency": 2}
+    if suite.cross is not None:
+        others, without = fitted_transfers(suite.cross, tuple(cells.values()), targets, place)
+        refused += without
+        for cell in others:
+            cells.setdefault(cell.id, cell)
+    order = {"fit": 0, "quality": 1, "robustness": 2, "cross": 3, "latency": 4}
     ordered = tuple(sorted(cells.values(), key=lambda cell: order[cell.kind]))
     families = {row.name: row.parts.family for row in rows}
     trained = {row.name: row.saved for row in rows if row.saved is not None}
-    return Plan(suite, name, budget, facts, machine, ordered, families, trained)
+    return Plan(suite, name, budget, facts, machine, ordered, families, trained, tuple(refused))
+
+
+def _target(suite: Suite, budget: Profile, entry: DatasetEntry, facts: DatasetFacts) -> Target:
+    """What is scored of a data set."""
+    if entry.protocol == "subject-kfold":
+        return Target(facts, "all", budget.limit, suite.seed)
+    return Target(facts, entry.test, _least(budget.test_limit, budget.limit), suite.seed)
 
 
 def _rows(suite: Suite, profile: str | None, saved: Mapping[str, SavedPipeline]) -> list[Row]:
@@ -250,7 +284,7 @@ def _dataset_cells(
 ) -> list[Cell]:
     common: dict[str, Any] = {"dataset": entry.name, "revision": facts.revision, "seed": suite.seed}
     folds: list[dict[str, int]] = [{}]
-    train, test, whole = entry.train, entry.test, None
+    train, test, whole = entry.train or "", entry.test, None
     if entry.protocol == "subject-kfold":
         n_folds = budget.folds or entry.folds or 2
         subjects = facts.splits["all"].n_subjects
@@ -284,7 +318,8 @@ def _dataset_cells(
             else:
                 source = {"saved": row.saved.content}
             scored = {**common, **fold, "pipeline": row.pipeline, "eval_split": test, "limit": test_limit}
-            cells.append(Cell(kind="quality", options=source, **scored))
+            quality = Cell(kind="quality", options=source, **scored)
+            cells += [quality, *corruption_cells(suite.corruptions, quality)]
             # Folds differ in data, not in cost: the first fold's artefact is timed.
             if not fold.get("fold"):
                 cells += _latency_cells(suite, budget, source, scored, machine)
