@@ -20,6 +20,8 @@ from ferbench.benchmarks.annotators import annotator_agreement
 from ferbench.benchmarks.pretrained import read_saved
 from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run, utc_now
+from ferbench.benchmarks.spoilt import classify_spoilt
+from ferbench.benchmarks.transfer import known_labels_only
 from ferbench.benchmarks.tuning import find_settings
 from ferbench.benchmarks.views import View, crops_of
 from ferbench.errors import (
@@ -204,6 +206,8 @@ def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any]
     view = View(cell, pipeline)
     at, _ = crops_of(view)
     clock = time.perf_counter()
+    if cell.kind == "robustness":
+        return _score_spoilt(cell, view, pipeline, at)
     if pipeline.has_cacheable_features and pipeline.estimator_ is not None:
         probabilities = pipeline.classify_features(_take(view.features(), at))
     else:
@@ -215,11 +219,36 @@ def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any]
         "detector_bypassed": view.detector_is_bypassed,
         "classify_seconds": seconds,
     }
+    if cell.kind == "cross":
+        policies = {name: cell.options[name] for name in ("contempt", "missing")}
+        items, mapped = known_labels_only(_items(view, pipeline, probabilities), pipeline.labels, **policies)
+        return {**metrics, **mapped}, items
     native = str(_native(pipeline).parts.runtime) if cell.options.get("fit") else _saved_runtime(run.artefact(cell))
     if runtime != native and len(at):
         reference = load_pipeline(run.artefact(cell), runtime=native)
         metrics["agreement"] = pipeline.agreement(_take(view.crops(), at[:AGREEMENT_FACES]), reference)
     return metrics, _items(view, pipeline, probabilities)
+
+
+def _score_spoilt(
+    cell: Cell, view: View, pipeline: Pipeline, at: npt.NDArray[np.int64]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The same faces under one corruption, severity after severity; on photographs the detector sees them clean."""
+    import pandas as pd
+
+    clock = time.perf_counter()
+    crops, name = view.crops(), cell.options["corruption"]
+    tables = []
+    for severity in cell.options["severities"]:
+        found = classify_spoilt(pipeline, crops, at, name, severity, seed=cell.seed)
+        tables.append(_items(view, pipeline, found).assign(severity=severity))
+    metrics = {
+        "n": len(view.rows),
+        "n_detected": len(at),
+        "detector_bypassed": view.detector_is_bypassed,
+        "classify_seconds": time.perf_counter() - clock,
+    }
+    return metrics, pd.concat(tables, ignore_index=True)
 
 
 def _native(pipeline: Pipeline) -> Pipeline:
