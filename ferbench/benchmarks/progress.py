@@ -66,6 +66,8 @@ class RunProgress:
         self._left.pop(cell.id, None)
         self._n += 1
         what = f"{cell.kind} {cell.row} on {cell.dataset.split('(')[0]}"
+        what += f" of {cell.options['trained_on'].split('(')[0]}" if cell.kind == "cross" else ""
+        what += f" {cell.options['corruption']}" if cell.kind == "robustness" else ""
         what += f" fold {cell.fold + 1}/{cell.n_folds}" if cell.fold is not None else ""
         what += f" {cell.scenario} round {(cell.round or 0) + 1}" if cell.kind == "latency" else ""
         line = f"{_MARKS[part.status]:>7} {what} ({part.seconds:.1f} s)"

@@ -74,7 +74,7 @@ class Outcome:
 
 def make_plan(suite: Suite, profile: str | None) -> Plan:
     """Expand a suite with the datasets and the machine that are here."""
-    suite.profile(profile)  # a wrong name is said before a dataset is read
+    suite = suite.under(profile)  # a wrong name is said before a dataset is read
     saved = {
         entry.id: _read_saved(suite, entry.id, entry.saved) for entry in suite.pipelines if entry.saved is not None
     }

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ferbench.benchmarks.grid import Search
+from ferbench.benchmarks.shifts import Corruptions, Cross
 from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite
 from ferbench.errors import InvalidSuiteError, suggestion
 
@@ -18,13 +19,14 @@ __all__ = ["bundled_suites", "find_suite", "parse_suite", "read_suite"]
 
 _LATER = {
     "grid": "'grid:' belongs to a pipeline, beside its 'classifier:'",
-    "corruptions": "robustness is measured by 'ferbench evaluate --corruptions', not by suites; remove the key",
     "metrics": "all metrics are always computed; remove the key",
 }
 _MODELS: dict[str, type[BaseModel]] = {
     "datasets": DatasetEntry,
     "pipelines": PipelineEntry,
     "profiles": Profile,
+    "corruptions": Corruptions,
+    "cross": Cross,
 }
 
 
@@ -143,6 +145,8 @@ def _known_keys(path: Sequence[str | int]) -> list[str]:
     model: type[BaseModel] = _MODELS.get(str(path[0]), Suite) if path else Suite
     if model is PipelineEntry and "profiles" in path:
         model = PipelineOverride
+    if model is Profile and "datasets" in path:
+        model = DatasetEntry
     if model is PipelineEntry and path[-1] == "search":
         model = Search
     return [field.alias or name for name, field in model.model_fields.items()]
