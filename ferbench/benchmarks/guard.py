@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,6 +25,9 @@ MAX_BUSY_SHARE = 0.2
 
 MIN_FREE_MIB = 512.0
 """Below this a worker with a network may swap."""
+
+MAX_WAIT_S = 60.0
+"""Seconds that the policy ``wait`` waits before one round at most."""
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -52,6 +56,8 @@ class MachineState:
         Share of time that the GPU was in use, in [0, 1]; None where it was not asked for.
     problems : list of str
         What is wrong, in words; empty on a fit machine.
+    waited_s : float
+        Seconds that the policy ``wait`` waited.
     """
 
     load_per_core: float
@@ -61,6 +67,7 @@ class MachineState:
     is_on_battery: bool | None
     gpu_busy_share: float | None = None
     problems: list[str] = field(default_factory=list)
+    waited_s: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -106,7 +113,12 @@ def machine_state(*, sample_s: float = 0.3, device: str = "cpu") -> MachineState
 
 
 def check_machine(
-    policy: GuardPolicy = "warn", *, device: str = "cpu", wait_s: float = 60.0, sample_s: float = 0.3
+    policy: GuardPolicy = "warn",
+    *,
+    device: str = "cpu",
+    wait_s: float = MAX_WAIT_S,
+    sample_s: float = 0.3,
+    say: Callable[[str], object] = lambda text: None,
 ) -> MachineState:
     """Look at the machine before a round, and act by the policy.
 
@@ -119,6 +131,8 @@ def check_machine(
         ``"cpu"`` or a GPU, whose other users count then.
     wait_s, sample_s : float
         Longest wait, and the length of one look, in seconds.
+    say : callable
+        Told in one line what is waited for and for how long at most, and then how it ended.
 
     Raises
     ------
@@ -127,11 +141,15 @@ def check_machine(
     """
     if policy not in get_args(GuardPolicy):
         raise UnknownNameError("guard policy", policy, get_args(GuardPolicy))
-    deadline = time.monotonic() + wait_s
+    start = time.monotonic()
     state = machine_state(sample_s=sample_s, device=device)
-    while policy == "wait" and state.problems and time.monotonic() < deadline:
-        time.sleep(min(1.0, wait_s))
-        state = machine_state(sample_s=sample_s, device=device)
+    if policy == "wait" and state.problems:
+        say(f"waiting up to {wait_s:g} s for a quiet machine: {'; '.join(state.problems)}")
+        while state.problems and (left := start + wait_s - time.monotonic()) > 0:
+            time.sleep(min(1.0, left))
+            state = machine_state(sample_s=sample_s, device=device)
+        state = replace(state, waited_s=round(time.monotonic() - start, 1))
+        say(f"waited {state.waited_s:g} s: " + ("; ".join(state.problems) or "the machine is quiet"))
     if policy == "refuse" and state.problems:
         raise BusyMachineError(
             "the machine is not fit to time anything",

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from ferbench.benchmarks.grid import Grid, Search
-from ferbench.benchmarks.latency import parse_scenario
+from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.shifts import Corruptions, Cross
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import entry, parse_spec

@@ -17,7 +17,6 @@ from ferbench.benchmarks.checks.gather import checked
 from ferbench.benchmarks.confidence import summarise_confidence
 from ferbench.benchmarks.evidence import ConfidenceSummary, DatasetEvidence
 from ferbench.benchmarks.facts import DatasetFacts
-from ferbench.benchmarks.latency import summarise_latency
 from ferbench.benchmarks.metrics import class_scores
 from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
 from ferbench.benchmarks.plan import Plan
@@ -40,6 +39,7 @@ from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
+from ferbench.benchmarks.timing_summary import summarise_latency
 from ferbench.labels import find_permuted_labels
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What latency cells tell besides times: rates and drops, repeats, CPU and threads, energy. Data, validated by pydantic."""
+"""What latency cells tell besides times: rates and drops, repeats, CPU and threads, energy; validated by pydantic."""
 
 from __future__ import annotations
 

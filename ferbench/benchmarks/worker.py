@@ -8,42 +8,32 @@ counts as import time. Results go to files; the exit code is 0 for a result, 2 f
 from __future__ import annotations
 
 import builtins
-import gc
 import importlib
 import json
 import os
 import sys
 import time
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ferbench.benchmarks.frames import FrameSet
-    from ferbench.faces import Image
+    from ferbench.benchmarks.timing import TimedPipeline
 
 __all__ = [
     "DEFAULT_LOADER",
     "ERROR",
-    "MIN_CALLS",
     "REPORT",
     "TIMES",
     "Request",
-    "TimedPipeline",
     "main",
     "peak_rss_mib",
 ]
 
 DEFAULT_LOADER = "ferbench.pipelines:load_pipeline"
 """``module:function`` that makes a pipeline of an artefact; called as ``load(path, runtime=, threads=, device=)``."""
-
-MIN_CALLS = 4
-"""Calls timed at least, however large a batch is: two halves need two each."""
 
 TIMES = "times.npz"
 """File of raw times: one array a column, one value a call."""
@@ -53,23 +43,6 @@ REPORT = "report.json"
 
 ERROR = "error.json"
 """File with type and text of an error of the user's."""
-
-_STAGES = ("decode", "detect", "align", "features", "classify")
-_ABSENT = -1
-
-
-class _Processed(Protocol):
-    faces: Any
-    probabilities: Any
-    times_ns: Any
-
-
-class TimedPipeline(Protocol):
-    """What the worker needs of a pipeline."""
-
-    def process(self, images: Sequence[Image], *, detector_bypassed: bool = False) -> _Processed:
-        """Faces, probabilities and nanoseconds per stage of a batch; returns when results are on the host."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -94,6 +67,13 @@ class Request:
         Frames before the clock, and frames timed at least.
     min_seconds : float
         Seconds timed at least.
+    arrivals : "when-answered", "fixed" or "search"
+        When the next frame comes: when the last is answered, at ``hz``, or at the highest rate that is kept up with,
+        which is searched for.
+    hz : float
+        Frames a second of ``fixed``.
+    search_s : float
+        Seconds for ``search`` at most.
     folder : str
         Where to write :data:`TIMES` and :data:`REPORT`, or :data:`ERROR`.
     parent : int
@@ -112,6 +92,9 @@ class Request:
     min_seconds: float
     folder: str
     parent: int
+    arrivals: str = "when-answered"
+    hz: float = 0.0
+    search_s: float = 0.0
 
 
 class ImportClock:
@@ -193,67 +176,6 @@ def load(request: Request, clock: ImportClock) -> tuple[TimedPipeline, float]:
     return pipeline, time.perf_counter() - start - (clock.seconds - imported)
 
 
-class Calls:
-    """Calls a pipeline on batches of frames and keeps the times of each stage."""
-
-    def __init__(self, pipeline: TimedPipeline, frames: FrameSet, batch: int) -> None:
-        from ferbench.benchmarks.frames import decode_frame
-
-        self.pipeline, self.frames, self.batch = pipeline, frames, batch
-        self.decode = decode_frame if frames.kind == "encoded" else None
-        self.is_bypassed = frames.kind == "crops"
-        # Machine integers: a list of Python ones would grow the resident set that is being measured.
-        self.times = {name: array("q") for name in ("frame", "n_faces", *_STAGES, "total")}
-
-    def __call__(self, first: int, *, keep: bool) -> int:
-        """Process the batch that starts at frame ``first`` (cyclic); returns the nanoseconds of the whole call."""
-        frames = self.frames.frames
-        batch = [frames[(first + k) % len(frames)] for k in range(self.batch)]
-        clock = time.perf_counter_ns
-        start = clock()
-        if self.decode:
-            batch = [self.decode(data) for data in batch]
-            decoded = clock() - start
-        else:
-            decoded = _ABSENT
-        result = self.pipeline.process(batch, detector_bypassed=self.is_bypassed)
-        total = clock() - start
-        if keep:
-            stages = {**result.times_ns, "decode": decoded, "total": total}
-            if self.is_bypassed:  # What is left of it is bookkeeping, and would stand in tables as a detector's time.
-                stages["detect"] = _ABSENT
-            for name in (*_STAGES, "total"):
-                self.times[name].append(int(stages.get(name, _ABSENT)))
-            self.times["frame"].append(first % len(frames))
-            self.times["n_faces"].append(len(result.faces))
-        return total
-
-
-def measure(calls: Calls, request: Request, clock: ImportClock) -> float:
-    """First call, warm-up, then the timed calls; returns the milliseconds of the first call, imports left out."""
-    n = len(calls.frames.frames)
-    imported = clock.seconds
-    # Warm-up goes backwards from the end of the file, so that timed calls meet frames not seen before while any are
-    # left: a pipeline that remembers frames gains nothing.
-    with clock.running():
-        first_ns = calls(n - request.batch, keep=False)
-    first_call_ms = first_ns / 1e6 - (clock.seconds - imported) * 1e3
-    for k in range(1, max(1, -(-request.warmup // request.batch))):
-        calls(n - (k + 1) * request.batch, keep=False)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    done, start = 0, time.perf_counter()
-    while (
-        done < max(request.min_frames, MIN_CALLS * request.batch) or time.perf_counter() - start < request.min_seconds
-    ):
-        calls(done, keep=True)
-        done += request.batch
-    gc.enable()
-    gc.unfreeze()
-    return first_call_ms
-
-
 def run(request: Request) -> None:
     """Serve a request: load, read frames, measure, write the files."""
     clock = ImportClock()
@@ -264,18 +186,22 @@ def run(request: Request) -> None:
         from ferbench.benchmarks.threads import apply_threads, effective_threads
     pipeline, load_s = load(request, clock)
     peak_of_loading = peak_rss_mib()
+    from ferbench.benchmarks.repeats import time_pairs
+    from ferbench.benchmarks.timing import Calls, measure, times_of
+
     frames = read_frames(request.frames)
     calls = Calls(pipeline, frames, request.batch)
     apply_threads(request.threads)
-    first_call_ms = measure(calls, request, clock)
+    imported = clock.seconds
+    with clock.running():
+        first_ns = calls.first()
+    first_call_ms = first_ns / 1e6 - (clock.seconds - imported) * 1e3
+    measured = measure(calls, request)
     # The frames are the harness's, not the pipeline's; they were in memory during the second phase only.
     peak = max(peak_of_loading, peak_rss_mib() - frames.n_bytes / 2**20)
-    times = {name: np.array(values, dtype=np.int64) for name, values in calls.times.items()}
-    # A network has no features stage: it is absent, or 0 in every call.
-    present: dict[str, Any] = {
-        name: values for name, values in times.items() if name not in _STAGES or (values > 0).any()
-    }
-    np.savez(Path(request.folder, TIMES), **present)
+    pairs = time_pairs(pipeline, calls.decoded, detector_bypassed=calls.is_bypassed, budget_s=request.min_seconds)
+    columns: dict[str, Any] = dict(times_of(calls))
+    np.savez(Path(request.folder, TIMES), **columns)
     report = {
         "import_s": clock.seconds,
         "load_s": load_s,
@@ -284,6 +210,8 @@ def run(request: Request) -> None:
         "n_distinct_frames": len(frames.frames),
         "frames": frames.description,
         "effective_threads": effective_threads(),
+        "repeats_ns": pairs,
+        **measured,
     }
     Path(request.folder, REPORT).write_text(json.dumps(report))
 

@@ -17,15 +17,11 @@ import pytest
 
 from ferbench.benchmarks import environment
 from ferbench.benchmarks.frames import FrameSet, read_frames, write_frames
-from ferbench.benchmarks.latency import (
-    frames_needed,
-    measure_latency,
-    parse_scenario,
-    stage_times,
-    summarise_latency,
-)
+from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.records import Cell, LatencySummary, PipelineSpec
+from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.spawn import WorkerError
+from ferbench.benchmarks.timing_summary import stage_times, summarise_latency
 from ferbench.errors import DataError, DeviceError, ModelFileError, ParameterError, RunError
 from ferbench.labels import FER7
 from ferbench.samples import Samples
@@ -279,7 +275,8 @@ def test_nothing_to_time_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["fixed-rate", "multi-stream(n=4)", "offline(batch=0)", "offline(size=3)", "single-stream(x=1)"]
+    "text",
+    ["fixed-rate", "multi-stream(n=4)", "multi-stream", "offline(batch=0)", "offline(size=3)", "single-stream(x=1)"],
 )
 def test_other_scenarios_are_refused(text: str) -> None:
     with pytest.raises(ParameterError, match="not a scenario that can be measured: got '"):

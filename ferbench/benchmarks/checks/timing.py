@@ -9,8 +9,8 @@ from typing import Any
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.wording import ms, named, some, times
-from ferbench.benchmarks.latency import PERCENTILE_FRAMES
 from ferbench.benchmarks.records import LatencySummary, RowSummary
+from ferbench.benchmarks.timing_summary import PERCENTILE_FRAMES
 from ferbench.errors import FerbenchError
 from ferbench.registry import parse_spec
 

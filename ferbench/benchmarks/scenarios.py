@@ -1,0 +1,91 @@
+"""Scenarios: how frames arrive while a pipeline is timed. The four are MLPerf LoadGen's, in a camera's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ferbench.benchmarks.arrivals import MAX_HZ, MIN_HZ
+from ferbench.errors import ParameterError
+from ferbench.registry import parse_spec
+
+__all__ = ["SCENARIOS", "Scenario", "parse_scenario"]
+
+SCENARIOS = ("single-stream", "multi-stream(streams=N)", "offline(batch=N)", "fixed-rate(hz=15|30|60|auto)")
+"""What a suite may name under ``scenarios``."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How frames arrive.
+
+    Attributes
+    ----------
+    name : str
+        ``single-stream``: one frame, the next when it is answered. ``multi-stream``: ``batch`` frames together, such
+        as those of as many cameras. ``offline``: all frames are there, ``batch`` a call. ``fixed-rate``: frames come
+        whether or not the last is answered.
+    batch : int
+        Frames of one call.
+    hz : float or None
+        Frames a second, ``fixed-rate`` only; None there stands for ``auto``: the highest rate is searched for.
+    """
+
+    name: str
+    batch: int = 1
+    hz: float | None = None
+
+    @property
+    def is_fixed_rate(self) -> bool:
+        """Whether frames come at a rate of their own."""
+        return self.name == "fixed-rate"
+
+    def __str__(self) -> str:
+        arguments = {
+            "multi-stream": f"(streams={self.batch})",
+            "offline": f"(batch={self.batch})",
+            "fixed-rate": f"(hz={'auto' if self.hz is None else format(self.hz, 'g')})",
+        }
+        return self.name + arguments.get(self.name, "")
+
+
+def parse_scenario(text: str | None) -> Scenario:
+    """Read a scenario of :data:`SCENARIOS`; None is ``single-stream``.
+
+    Raises
+    ------
+    ParameterError
+        Any other scenario, a batch or a number of streams below 1, or a rate outside 1 to 1000 Hz.
+
+    Examples
+    --------
+    >>> parse_scenario("offline(batch=8)").batch
+    8
+    >>> str(parse_scenario("fixed-rate(hz=30)"))
+    'fixed-rate(hz=30)'
+    """
+    spec = parse_spec(text or "single-stream")
+    given = dict(spec.params)
+    if spec.name == "single-stream" and not given:
+        return Scenario("single-stream")
+    if spec.name == "offline" and set(given) <= {"batch"} and _is_count(given.get("batch", 32)):
+        return Scenario("offline", given.get("batch", 32))
+    if spec.name == "multi-stream" and set(given) == {"streams"} and _is_count(given["streams"]):
+        return Scenario("multi-stream", given["streams"])
+    if spec.name == "fixed-rate" and set(given) == {"hz"}:
+        if given["hz"] == "auto":
+            return Scenario("fixed-rate")
+        if _is_rate(given["hz"]):
+            return Scenario("fixed-rate", hz=float(given["hz"]))
+        raise ParameterError(
+            "not a frame rate", got=f"hz={given['hz']!r}", expected=f"{MIN_HZ:g} to {MAX_HZ:g}, or auto"
+        )
+    raise ParameterError("not a scenario that can be measured", got=repr(str(text)), expected=", ".join(SCENARIOS))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and MIN_HZ <= value <= MAX_HZ
