@@ -58,23 +58,22 @@ def aurc(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array | None 
     confidence : (N,) float64
     wrong : (N,) bool
     weights : (B, N) float64, optional
-        How often each face counts in each of B resamples; once where left out.
+        How often each face counts in each of B resamples, a whole number; once where left out.
 
     Returns
     -------
     (B,) float64
         NaN for a resample without faces.
     """
-    from scipy.special import digamma
-
     sizes, errors = _levels(confidence, wrong, np.ones((1, len(wrong))) if weights is None else weights)
-    total = sizes.sum(axis=1)
-    before, wrong_before = sizes.cumsum(axis=1) - sizes, errors.cumsum(axis=1) - errors
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(sizes > 0, errors / sizes, 0.0)
-        # The sum over j = 1..size of (wrong_before + rate·j) / (before + j), by differences of the digamma function.
-        steps = digamma(before + sizes + 1) - digamma(before + 1)
-        return np.asarray((rate * sizes + (wrong_before - rate * before) * steps).sum(axis=1) / total)
+    covered, failed = sizes.cumsum(axis=1), errors.cumsum(axis=1)
+    before, failed_before = covered - sizes, failed - errors
+    rate = errors / np.maximum(sizes, 1)
+    # The sum over j = 1..size of (failed_before + rate·j) / (before + j), by differences of harmonic numbers.
+    harmonic = np.r_[0.0, (1 / np.arange(1, covered[:, -1].max() + 1)).cumsum()]
+    steps = harmonic[covered.astype(np.intp)] - harmonic[before.astype(np.intp)]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((errors + (failed_before - rate * before) * steps).sum(axis=1) / covered[:, -1])
 
 
 def _levels(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:

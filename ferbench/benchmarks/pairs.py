@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.evidence import FoldTest, OmnibusTest, PairedDifference, RankStability
+from ferbench.benchmarks.confidence import summarise_confidence
+from ferbench.benchmarks.evidence import ConfidenceSummary, FoldTest, OmnibusTest, PairedDifference, RankStability
 from ferbench.benchmarks.metrics import Sufficient, confusion_metrics, sufficient
 from ferbench.benchmarks.records import Comparison
 from ferbench.benchmarks.resampling import (
@@ -26,7 +27,7 @@ from ferbench.benchmarks.statistics import holm, paired_test, tie_groups
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ALPHA", "Scored", "compare_rows", "omnibus", "tie_numbers"]
+__all__ = ["ALPHA", "Scored", "compare_rows", "labels_of", "omnibus", "tie_numbers"]
 
 ALPHA = 0.05
 """Family-wise error rate at which two rows count as different."""
@@ -82,6 +83,21 @@ class Scored:
         probabilities = self.items[[f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
         return sufficient(truth, predicted, probabilities, self.groups)
 
+    @classmethod
+    def of_tables(cls, name: str, tables: Sequence[pd.DataFrame]) -> Scored:
+        """A row from the tables of its folds, or of its one split."""
+        import pandas as pd
+
+        items = pd.concat(tables, ignore_index=True)
+        return cls(name, items, labels_of(items), [len(table) for table in tables] if len(tables) > 1 else [])
+
+    def confidence(self, seed: int) -> ConfidenceSummary | None:
+        """What its confidence is worth, on the faces that were found."""
+        found = self.items["detected"].to_numpy(dtype=bool)
+        probabilities = self.items.loc[found, [f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
+        groups = np.unique(self.groups[found], return_inverse=True)[1].astype(np.int64)
+        return summarise_confidence(probabilities.max(axis=1, initial=0.0), self.right[found], groups, seed)
+
     def value(self, metric: str) -> float:
         """An end-to-end metric of all faces."""
         return float(confusion_metrics(self.sums.confusion.sum(axis=0, keepdims=True))[metric][0])
@@ -89,6 +105,11 @@ class Scored:
     def is_on_faces_of(self, other: Scored) -> bool:
         """Whether both were scored on the same faces, in the same order."""
         return self.items["id"].equals(other.items["id"])
+
+
+def labels_of(items: pd.DataFrame) -> list[str]:
+    """Expressions that a row chose among: the data set's, and after them what only a pretrained pipeline knows."""
+    return [name.removeprefix("p_") for name in items.columns if name.startswith("p_")]
 
 
 def omnibus(rows: Sequence[Scored]) -> OmnibusTest | None:

@@ -6,7 +6,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,7 @@ import numpy as np
 
 from ferbench.benchmarks.annotators import agreement_estimate
 from ferbench.benchmarks.checks.gather import checked
-from ferbench.benchmarks.confidence import summarise_confidence
-from ferbench.benchmarks.evidence import ConfidenceSummary, DatasetEvidence
+from ferbench.benchmarks.evidence import DatasetEvidence
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.metrics import class_scores
 from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
@@ -130,20 +128,13 @@ class _Row:
     family: Any
     status: Status
     error: CellError | None
-    items: pd.DataFrame | None
-    folds: list[int]
-    labels: list[str]
+    scored: Scored | None
     bypassed: bool
     latency: list[LatencySummary]
     fit: list[Part]
     agreement: dict[str, Any] | None
     pretrained: Pretrained | None
     seed: int
-
-    @cached_property
-    def scored(self) -> Scored | None:
-        """The row as it is compared with others; None where it was not scored."""
-        return None if self.items is None else Scored(self.name, self.items, self.labels, self.folds)
 
     def summary(self, tie_group: int) -> RowSummary:
         fitted = [part.metrics for part in self.fit if part.status == "ok"]
@@ -155,12 +146,16 @@ class _Row:
             status=self.status,
             error=self.error,
             quality=None
-            if self.items is None
+            if self.scored is None
             else summarise_quality(
-                self.items, self.labels, detector_bypassed=self.bypassed, seed=self.seed, tie_group=tie_group
+                self.scored.items,
+                self.scored.labels,
+                detector_bypassed=self.bypassed,
+                seed=self.seed,
+                tie_group=tie_group,
             ),
             latency=self.latency,
-            confidence=None if self.scored is None else _confidence(self.scored, self.seed),
+            confidence=None if self.scored is None else self.scored.confidence(self.seed),
             fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
             n_train=round(float(np.mean([m["n_train"] for m in fitted])))
             if fitted
@@ -183,7 +178,6 @@ def _rows_of(run: Run, plan: Plan, parts: Mapping[str, Part], cells: Sequence[Ce
 
 
 def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell], timed: Sequence[Cell]) -> _Row:
-    import pandas as pd
 
     first = scored[0]
     outcomes = [parts[cell.id] for cell in scored]
@@ -198,7 +192,7 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         status = "skipped"
         error = CellError(type="Incomplete", message=f"{missing} of {len(planned)} folds are not done yet")
     tables = [run.items(c.id) for c in scored] if status == "ok" else []
-    items = pd.concat(tables, ignore_index=True) if tables else None
+    faces = Scored.of_tables(first.row, tables) if tables else None
     agreements = [part.metrics["agreement"] for part in outcomes if "agreement" in part.metrics]
     failed_rounds = [parts[cell.id] for cell in timed if parts[cell.id].status != "ok"]
     if status == "ok" and failed_rounds:
@@ -210,9 +204,7 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         family=plan.families[first.row],
         status=status,
         error=error,
-        items=items,
-        folds=[len(table) for table in tables] if len(tables) > 1 else [],
-        labels=plan.facts[first.dataset].labels if items is None else _labels_of(items),
+        scored=faces,
         bypassed=all(part.metrics.get("detector_bypassed", False) for part in outcomes),
         latency=_latency(run, parts, timed),
         fit=[parts[fit] for cell in scored if (fit := str(cell.options.get("fit"))) in parts],
@@ -220,11 +212,6 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         pretrained=plan.saved[first.row].record() if first.row in plan.saved else None,
         seed=plan.suite.seed,
     )
-
-
-def _labels_of(items: pd.DataFrame) -> list[str]:
-    """Expressions that a row chose among: the data set's, and after them what only a pretrained pipeline knows."""
-    return [name.removeprefix("p_") for name in items.columns if name.startswith("p_")]
 
 
 def _key(cell: Cell) -> tuple[str, str]:
@@ -296,18 +283,10 @@ def summarise_quality(
     )
 
 
-def _confidence(row: Scored, seed: int) -> ConfidenceSummary | None:
-    """What the row's confidence is worth, on the faces that were found."""
-    found = row.items["detected"].to_numpy(dtype=bool)
-    probabilities = row.items.loc[found, [f"p_{label}" for label in row.labels]].to_numpy(dtype=np.float64)
-    groups = np.unique(row.groups[found], return_inverse=True)[1].astype(np.int64)
-    return summarise_confidence(probabilities.max(axis=1, initial=0.0), row.right[found], groups, seed)
-
-
 def _dataset_summary(
     plan: Plan, entry: DatasetEntry, facts: DatasetFacts, rows: Sequence[_Row], evidence: DatasetEvidence
 ) -> DatasetSummary:
-    scored = next((row.items for row in rows if row.items is not None), None)
+    scored = next((row.scored.items for row in rows if row.scored is not None), None)
     split = facts.splits["all" if entry.protocol == "subject-kfold" else entry.test]
     counts = split.class_counts if scored is None else Counter(scored["truth"].tolist())
     subjects = split.n_subjects
