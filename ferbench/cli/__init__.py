@@ -4,8 +4,8 @@ This module imports nothing but the standard library and :mod:`ferbench.errors`,
 asked for: ``ferbench --help`` answers at once. A verb module has ``configure(parser)``, which adds its arguments, and
 ``main(args)``, which returns the exit code and keeps heavy imports to itself; its docstring is its help text.
 
-Exit codes: 0 done, 2 the user's mistake (one line on stderr), 3 an export that was refused, 130 interrupted, 141 the
-reader of stdout went away.
+Exit codes: 0 done, 1 a check found more than notes under ``--strict``, 2 the user's mistake (one line on stderr), 3 an
+export that was refused, 130 interrupted, 141 the reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ VERBS = {
     "export": "convert a trained network for another runtime, checked against it",
     "live": "name expressions on a camera, a clip or a synthetic stream",
     "detectors": "score detectors by themselves: recall, false alarms, overlap, time",
-    "list": "list detectors, features, classifiers, runtimes, datasets, pipelines or suites",
-    "show": "describe one component, pipeline, dataset, run or saved model",
+    "list": "list detectors, features, classifiers, runtimes, datasets, pipelines, suites or checks",
+    "show": "describe one component, pipeline, dataset, check, run or saved model",
     "data": "list datasets; audit and count what is in one",
     "doctor": "say what is installed, what is missing, and how the machine is set up",
 }

@@ -1,4 +1,4 @@
-"""List what can be named in specs, suites and commands.
+"""List what can be named in specs, suites and commands, and the checks of a run.
 
 Listing imports no component. A component of an extra that is not installed is listed with the line that installs it.
 """
@@ -16,7 +16,7 @@ from ferbench.registry import GROUPS, entries
 
 __all__ = ["configure", "main"]
 
-KINDS = (*GROUPS, "pipelines", "suites")
+KINDS = (*GROUPS, "pipelines", "suites", "checks")
 
 Row = dict[str, Any]
 """``name`` and ``summary``, and what else is known of the kind of thing listed."""
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     """Print the list."""
     if args.what not in KINDS:
         raise UnknownNameError("kind of thing to list", args.what, KINDS)
-    listings: dict[str, Callable[[], list[Row]]] = {"pipelines": _pipelines, "suites": _suites}
+    listings: dict[str, Callable[[], list[Row]]] = {"pipelines": _pipelines, "suites": _suites, "checks": _checks}
     rows = listings[args.what]() if args.what in listings else _components(args.what)
     if args.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -54,6 +54,15 @@ def _components(group: str) -> list[Row]:
             "installed": not entry.needs or find_spec(entry.needs.partition(".")[0]) is not None,
         }
         for entry in entries(group).values()
+    ]
+
+
+def _checks() -> list[Row]:
+    from ferbench.benchmarks.checks.table import CHECKS
+
+    return [
+        {"name": code, "summary": f"{check.severity}: {check.title}", "severity": check.severity, "title": check.title}
+        for code, check in CHECKS.items()
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ferbench.cli.checks import add_check_arguments, strict_code
+
 __all__ = ["configure", "main"]
 
 
@@ -15,20 +17,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format", default="html,md", metavar="LIST", help="comma-separated: html, md (default: %(default)s)"
     )
     parser.add_argument("--out", metavar="DIR", help="write here instead of RUN/report")
+    add_check_arguments(parser)
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write the report and print one path a line."""
+    """Write the report and print one path a line; 1 where ``--strict`` and a check found more than notes."""
+    from ferbench.benchmarks.checks.gather import checked_summary
+    from ferbench.benchmarks.checks.table import parse_codes
     from ferbench.reports import build_report
+    from ferbench.reports.checks import checks_view
 
     run = Path("runs", "latest") if args.run == "latest" and not Path("latest").is_dir() else Path(args.run)
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
-    written = build_report(run, formats, out=args.out)
+    ignore = parse_codes(args.ignore)
+    written = build_report(run, formats, out=args.out, ignore=ignore)
     for path in written:
         print(path)
     if args.open:
         import webbrowser
 
         webbrowser.open(written[0].resolve().as_uri())
-    return 0
+    return strict_code(checks_view(checked_summary(run), ignore)) if args.strict else 0

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ferbench.cli.checks import add_check_arguments, checks_text, strict_code
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -38,18 +39,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new", action="store_true", help="start a new run instead of going on with the last one")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do these rows only")
     parser.add_argument("--no-latency", action="store_true", help="score, but time nothing")
+    add_check_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the suite; 0 even where single cells failed: they are rows of the report."""
+    """Run the suite; 0 even where single cells failed: they are rows of the report. 1 where ``--strict`` says so."""
+    from ferbench.benchmarks.checks.table import parse_codes
     from ferbench.benchmarks.suite_file import find_suite, read_suite
 
     jobs = args.jobs if args.jobs is not None else (os.cpu_count() or 1)
     if jobs < 1:
         raise ParameterError("--jobs must be 1 or more", got=jobs)
+    ignore = parse_codes(args.ignore)
     path = find_suite(args.suite)
     suite = read_suite(path)
 
+    from ferbench.benchmarks.checks.gather import remember_ignored
     from ferbench.benchmarks.estimate import describe_plan
     from ferbench.benchmarks.runner import RunOptions, make_plan, open_run, run_plan
     from ferbench.benchmarks.store import Run
@@ -69,12 +74,18 @@ def main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; what is done is kept in {run.folder}; go on with: {command}", file=sys.stderr)
         raise
+    summary = remember_ignored(outcome.run, outcome.summary, ignore)
     report = _report(outcome.run.folder, is_new=outcome.n_done > 0)
-    print(leaderboard(outcome.summary))
+    print(leaderboard(summary))
+
+    from ferbench.reports.checks import checks_view
+
+    checks = checks_view(summary)
+    print(checks_text(checks))
     if outcome.n_done == 0:
         print("everything was done already; --new measures again")
     print(f"run     {outcome.run.folder}\nreport  {report}")
-    return 0
+    return strict_code(checks) if args.strict else 0
 
 
 def _report(folder: Path, *, is_new: bool) -> Path:

@@ -4,6 +4,7 @@ ferbench show lbp              a component: what it is, its parameters and their
 ferbench show fer2013          a dataset: labels, splits, licence, the files that are looked for
 ferbench show haar-lbp-svm     a pipeline, preset or shipped
 ferbench show quick            a suite
+ferbench show FB007            a check: what it finds, why it matters, what to do
 ferbench show suite-schema     the JSON Schema of suite files, for editors
 ferbench show runs/latest      a run
 ferbench show models/mini      a saved pipeline
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,11 +34,12 @@ Page = dict[str, Any]
 """A description: ``title``, ``summary``, and then whatever is known, in the order in which it is printed."""
 
 SCHEMA = "suite-schema"
+_CODE = re.compile(r"FB\d+", re.IGNORECASE)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", help=f"component, dataset, pipeline, suite, folder of a run or model, or {SCHEMA}")
+    parser.add_argument("name", help=f"component, dataset, pipeline, suite, check, folder of a run or model, or {SCHEMA}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
@@ -47,11 +50,23 @@ def main(args: argparse.Namespace) -> int:
 
         print(json.dumps(suite_json_schema(), indent=2))
         return 0
+    if _CODE.fullmatch(args.name):
+        return _show_check(args.name, as_json=args.json)
     pages = _pages(args.name)
     if args.json:
         print(json.dumps(pages, indent=2, ensure_ascii=False, default=str))
     else:
         print("\n\n".join(_as_text(page) for page in pages))
+    return 0
+
+
+def _show_check(name: str, *, as_json: bool) -> int:
+    from ferbench.benchmarks.checks.table import CHECKS, page_of, parse_codes
+
+    (code,) = parse_codes([name])
+    check, text = CHECKS[code], page_of(code)
+    page = {"code": code, "title": check.title, "severity": check.severity, "text": text}
+    print(json.dumps([page], indent=2, ensure_ascii=False) if as_json else text.rstrip())
     return 0
 
 

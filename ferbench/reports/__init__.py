@@ -19,7 +19,11 @@ FORMATS = {"html": "index.html", "md": "report.md"}
 
 
 def build_report(
-    run_folder: str | Path, formats: Sequence[str] = ("html", "md"), *, out: str | Path | None = None
+    run_folder: str | Path,
+    formats: Sequence[str] = ("html", "md"),
+    *,
+    out: str | Path | None = None,
+    ignore: Sequence[str] = (),
 ) -> list[Path]:
     """Write the report of a run.
 
@@ -31,6 +35,8 @@ def build_report(
         What to write; each file replaces an older one of its name.
     out : path, optional
         Folder of the report; by default ``report/`` inside the run.
+    ignore : sequence of str
+        Codes of checks to leave out; the report says which.
 
     Returns
     -------
@@ -42,7 +48,8 @@ def build_report(
     RunError
         If the folder is no run, its summary is missing or damaged, or the report cannot be written.
     """
-    from ferbench.benchmarks.store import Run
+    from ferbench.benchmarks.checks.gather import checked_summary
+    from ferbench.benchmarks.checks.table import parse_codes
     from ferbench.reports.context import build_context
     from ferbench.reports.html import render_html
     from ferbench.reports.markdown import render_markdown
@@ -53,7 +60,7 @@ def build_report(
     for name in chosen:
         if name not in FORMATS:
             raise UnknownNameError("report format", name, FORMATS)
-    context = build_context(Run.open(run_folder).summary())
+    context = build_context(checked_summary(run_folder), parse_codes(ignore))
     folder = Path(out) if out is not None else Path(run_folder) / "report"
     render = {"html": render_html, "md": render_markdown}
     written = []

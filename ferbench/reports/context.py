@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ferbench.benchmarks.checks.faces import MIN_SUPPORT
+from ferbench.benchmarks.checks.gather import check_stored
 from ferbench.benchmarks.records import (
     STAGES,
     Comparison,
@@ -18,8 +20,8 @@ from ferbench.benchmarks.records import (
     Summary,
 )
 from ferbench.errors import RunError
-from ferbench.reports.formatting import listing
-from ferbench.reports.machine import EnvironmentTable, environment_tables, machine_problems
+from ferbench.reports.checks import ChecksView, checks_view
+from ferbench.reports.machine import EnvironmentTable, environment_tables
 from ferbench.reports.pareto import pareto_front
 
 __all__ = [
@@ -39,9 +41,6 @@ FAMILIES = ("baseline", "classical", "deep")
 
 MIN_FRAMES = {"p50": 1, "p90": 64, "p95": 130, "p99": 662}
 """Frames that a percentile needs before it is printed; the counts of MLPerf's LoadGen."""
-
-MIN_SUPPORT = 30
-"""A class with fewer faces than this has scores too coarse to compare, and is marked."""
 
 Condition = tuple[str, str, int, str]
 """What makes two latencies comparable: scenario, device, threads, frames."""
@@ -268,14 +267,14 @@ class ReportContext:
         In the order of the suite.
     environment : tuple of EnvironmentTable
         The machine, flattened for reading.
-    warnings : tuple of str
+    checks : ChecksView
         What a reader must know before trusting a number.
     """
 
     summary: Summary
     datasets: tuple[DatasetView, ...]
     environment: tuple[EnvironmentTable, ...]
-    warnings: tuple[str, ...]
+    checks: ChecksView
 
     @property
     def is_synthetic(self) -> bool:
@@ -315,14 +314,21 @@ def condition_of(latency: LatencySummary) -> Condition:
     return (latency.scenario, latency.device, latency.threads, latency.frames)
 
 
-def build_context(summary: Summary) -> ReportContext:
-    """Order and join a summary for reading.
+def build_context(summary: Summary, ignore: Sequence[str] = ()) -> ReportContext:
+    """Order and join a summary for reading; one that was never checked is checked by what it holds.
+
+    Parameters
+    ----------
+    summary : Summary
+    ignore : sequence of str
+        Codes of checks to leave out; the page says so.
 
     Raises
     ------
     RunError
         If a row or a comparison names a dataset or a row that the summary does not describe.
     """
+    summary = check_stored(summary)
     known = {info.spec for info in summary.datasets}
     for record in summary.rows:
         if record.dataset not in known:
@@ -333,7 +339,7 @@ def build_context(summary: Summary) -> ReportContext:
                 fix="delete summary.json and run 'ferbench run' again",
             )
     views = tuple(_dataset_view(summary, info, i) for i, info in enumerate(summary.datasets, start=1))
-    return ReportContext(summary, views, environment_tables(summary.environment), tuple(_warnings(summary, views)))
+    return ReportContext(summary, views, environment_tables(summary.environment), checks_view(summary, ignore))
 
 
 def _dataset_view(summary: Summary, info: DatasetSummary, number: int) -> DatasetView:
@@ -411,21 +417,3 @@ def _stage_bar(row: RowView, latency: LatencySummary) -> StageBar:
     if total and rest > 0.005 * total.p50:
         stages.append(("other", rest))
     return StageBar(row, latency, tuple(stages))
-
-
-def _warnings(summary: Summary, views: tuple[DatasetView, ...]) -> Iterator[str]:
-    yield from (f"The machine: {problem}" for problem in machine_problems(summary.environment))
-    for view in views:
-        for row in view.rows:
-            if row.quality and row.quality.permuted_labels:
-                yield f"{row.name} on {view.info.title}: {row.quality.permuted_labels}"
-        unstable = [row.name for row in view.rows if any(latency.is_unstable for latency in row.record.latency)]
-        if unstable:
-            names = listing(unstable)
-            yield f"{view.info.title}: timing of {names} was unstable; see the notes under “Latency by stage”"
-        rare = [label for label in view.labels if (view.support(label) or 0) < MIN_SUPPORT]
-        if rare and view.scored:
-            yield (
-                f"{view.info.title}: fewer than {MIN_SUPPORT} scored faces of {', '.join(rare)}; "
-                "scores of these classes are coarse"
-            )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EnvironmentTable", "environment_tables", "machine_problems"]
+__all__ = ["EnvironmentTable", "environment_tables"]
 
 _OWN_TABLE = 4
 """A group of at least this many facts gets its own table; smaller ones join the first."""
@@ -35,13 +35,6 @@ def environment_tables(environment: dict[str, Any]) -> tuple[EnvironmentTable, .
         elif value is not None:
             machine.append((_title(key), _text(value)))
     return tuple(([EnvironmentTable("Machine", tuple(machine))] if machine else []) + tables)
-
-
-def machine_problems(environment: dict[str, Any]) -> list[str]:
-    """What the load guard found wrong with the machine, if it ran."""
-    state = environment.get("state")
-    problems = state.get("problems") if isinstance(state, dict) else None
-    return [str(problem) for problem in problems] if isinstance(problems, list) else []
 
 
 def _facts(mapping: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

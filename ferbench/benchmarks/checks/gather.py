@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ferbench.benchmarks.checks.evidence import Evidence
 from ferbench.benchmarks.checks.leaks import Leaks, leaks_of_cells
 from ferbench.benchmarks.checks.table import run_checks
 from ferbench.benchmarks.records import Part, Summary
-from ferbench.benchmarks.store import Run
+from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.errors import FerbenchError
 
 if TYPE_CHECKING:
     from ferbench.benchmarks.plan import Plan
 
-__all__ = ["check_stored", "checked"]
+__all__ = ["check_stored", "checked", "checked_summary", "remember_ignored"]
 
 
 def checked(summary: Summary, plan: Plan, parts: Mapping[str, Part]) -> Summary:
@@ -38,11 +40,40 @@ def checked(summary: Summary, plan: Plan, parts: Mapping[str, Part]) -> Summary:
     return summary.model_copy(update={"checks": run_checks(evidence)})
 
 
-def check_stored(summary: Summary, run: Run) -> Summary:
-    """The summary as it is where it was checked; otherwise checked by what it holds, with no data set read again."""
+def check_stored(summary: Summary, plan: Mapping[str, Any] | None = None) -> Summary:
+    """The summary as it is where it was checked; otherwise checked by what it holds, with no data set read again.
+
+    Parameters
+    ----------
+    summary : Summary
+    plan : mapping, optional
+        ``plan.json`` of the run, where it is known.
+    """
     if summary.checks:
         return summary
-    return summary.model_copy(update={"checks": run_checks(Evidence(summary, run.read_json("plan.json")))})
+    return summary.model_copy(update={"checks": run_checks(Evidence(summary, plan or {}))})
+
+
+def checked_summary(folder: str | Path) -> Summary:
+    """The stored summary of a run, with its checks even where it was stored before there were any.
+
+    Raises
+    ------
+    RunError
+        If the folder is no run, or its files cannot be read.
+    """
+    run = Run.open(folder)
+    return check_stored(run.summary(), run.read_json("plan.json"))
+
+
+def remember_ignored(run: Run, summary: Summary, codes: Sequence[str]) -> Summary:
+    """The summary, checked, with the codes that the user wants to hear nothing of; stored where they are others."""
+    summary = check_stored(summary, run.read_json("plan.json"))
+    if summary.ignored_checks != list(codes):
+        summary = summary.model_copy(update={"ignored_checks": list(codes)})
+        content = json.dumps(summary.model_dump(mode="json"), indent=1).encode()
+        write_atomically(run.folder / "summary.json", content)
+    return summary
 
 
 def _leaks(plan: Plan, dataset: str, parts: Mapping[str, Part]) -> Leaks | str:

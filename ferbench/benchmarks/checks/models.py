@@ -175,6 +175,13 @@ def lossy_labels(evidence: Evidence) -> list[Found] | NotApplicable:
                 text = f"{row.row} tells {named(extra)} apart, which {info.title} does not have: "
                 text += f"{n:,} of {quality.n:,} faces were named so, and counted wrong."
                 found.append(Found(text, info.spec, (row.row,)))
+    for one in evidence.summary.transfers:
+        any_scored |= one.status == "ok"
+        said = [f"{label} → {became}" for label, became in one.mapped.items()]
+        if one.status == "ok" and said:
+            dropped = f"; {one.n_dropped:,} faces left out" if one.n_dropped else ""
+            text = f"{one.row}, trained on {one.trained_on} and scored on {one.dataset}: {named(said, most=9)}{dropped}."
+            found.append(Found(text, one.dataset, (one.row,)))
     return found if any_scored else NotApplicable("nothing was scored")
 
 

@@ -219,7 +219,22 @@ _TABLE = (
         models.lossy_labels,
         "Compare with results under the same mapping only, and state it.",
     ),
-    # FB019: repeated frames are cached. FB020: a component starts threads beyond its setting.
+    Check(
+        "FB019",
+        "Repeated frames are remembered",
+        "frames that come again take as long as new ones",
+        "warning",
+        timing.cached_frames,
+        "Switch the component's cache off; compare with nothing that was timed on repeated frames.",
+    ),
+    Check(
+        "FB020",
+        "More threads than asked for",
+        "every row kept to its thread setting",
+        "warning",
+        timing.too_many_threads,
+        "Make the component follow the session's threads, or compare rows at threads=all.",
+    ),
     Check(
         "FB021",
         "Labels look permuted",

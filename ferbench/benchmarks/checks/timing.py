@@ -14,7 +14,15 @@ from ferbench.benchmarks.timing_summary import PERCENTILE_FRAMES
 from ferbench.errors import FerbenchError
 from ferbench.registry import parse_spec
 
-__all__ = ["keras_overhead", "noisy_machine", "thread_settings", "too_few_frames", "unstable_timing"]
+__all__ = [
+    "cached_frames",
+    "keras_overhead",
+    "noisy_machine",
+    "thread_settings",
+    "too_few_frames",
+    "too_many_threads",
+    "unstable_timing",
+]
 
 NOT_TIMED = NotApplicable("nothing was timed")
 
@@ -85,14 +93,9 @@ def _why(latency: LatencySummary) -> str:
 def noisy_machine(evidence: Evidence) -> list[Found] | NotApplicable:
     """FB006: what the guard saw before the run and before its rounds."""
     timed = [row for _, rows in evidence.timed() for row in rows]
-    state = evidence.summary.environment.get("state")
-    before = _problems(state)
-    if not timed and not isinstance(state, dict):
-        return NotApplicable("the machine was not looked at")
-    found = []
-    if before and not timed:
-        # Nothing was timed, so that no number suffers: scores do not depend on the load.
-        return NotApplicable(f"nothing was timed, though {'; '.join(before)} when the run began")
+    before = _problems(evidence.summary.environment.get("state"))
+    if not timed:
+        return NOT_TIMED  # scores do not depend on the load
     rounds: dict[str, list[str]] = defaultdict(list)
     n_rounds = 0
     for row in timed:
@@ -102,14 +105,12 @@ def noisy_machine(evidence: Evidence) -> list[Found] | NotApplicable:
                 if match := _BEFORE_ROUND.fullmatch(note):
                     rounds[match[2]].append(row.row)
     names = tuple(dict.fromkeys(name for rows in rounds.values() for name in rows))
-    if before:
-        found.append(Found(f"When the run began, {'; '.join(before)}."))
     if rounds:
         n_bad = sum(_noisy_rounds(latency) for row in timed for latency in row.latency)
         worst = max(rounds, key=_largest_share)
-        text = f"Before {n_bad} of {n_rounds} timing rounds the machine was not quiet; at worst, {worst}."
-        found.append(Found(text, rows=names))
-    return found
+        which = some(n_bad, n_rounds, "timing round")
+        return [Found(f"The guard had something to say before {which}: at worst, {worst}.", rows=names)]
+    return [Found(f"When the run began, {'; '.join(before)}.")] if before else []
 
 
 def _noisy_rounds(latency: LatencySummary) -> int:
@@ -210,6 +211,35 @@ def _ratio(slow: RowSummary, fast: RowSummary) -> float | None:
 def _classify(latency: LatencySummary) -> float:
     stage = latency.stages.get("classify") or latency.stages["total"]
     return stage.p50
+
+
+def cached_frames(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB019: rows that answer a frame faster when it comes again."""
+    tried = [(info, row, one) for info, rows in evidence.timed() for row in rows for one in row.latency if one.repeats]
+    if not tried:
+        return NotApplicable("no frame was shown twice")
+    found: dict[tuple[str, str], Found] = {}
+    for info, row, latency in tried:
+        again = latency.repeats
+        if again is not None and again.is_cached and (info.spec, row.row) not in found:
+            text = f"On {info.title}, {row.row} needs {ms(again.first_ms)} for a new frame and {ms(again.again_ms)} for "
+            text += f"the same frame again ({again.n_pairs} pairs, p {again.p:.2g})."
+            found[info.spec, row.row] = Found(text, info.spec, (row.row,))
+    return list(found.values())
+
+
+def too_many_threads(evidence: Evidence) -> list[Found] | NotApplicable:
+    """FB020: rows whose process used more threads than they asked for."""
+    watched = [(info, row, one) for info, rows in evidence.timed() for row in rows for one in row.latency if one.usage]
+    if not watched:
+        return NotApplicable("threads were not watched")
+    found: dict[tuple[str, str], Found] = {}
+    for info, row, latency in watched:
+        if latency.usage is not None and latency.usage.problem and (info.spec, row.row) not in found:
+            asked = "1 thread" if latency.threads == 1 else f"{latency.threads} threads"
+            text = f"On {info.title}, {row.row} was to keep to {asked}: {latency.usage.problem.rstrip('.')}."
+            found[info.spec, row.row] = Found(text, info.spec, (row.row,))
+    return list(found.values())
 
 
 def _totals(rows: list[RowSummary]) -> Iterator[tuple[RowSummary, Any]]:
