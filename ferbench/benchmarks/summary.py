@@ -35,6 +35,7 @@ from ferbench.benchmarks.records import (
 from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
+from ferbench.benchmarks.shift_summary import generalisation, summarise_robustness, summarise_transfers
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
 from ferbench.benchmarks.timing_summary import summarise_latency
@@ -82,6 +83,7 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         )
         datasets.append(_dataset_summary(plan, entry, plan.facts[entry.name], here, evidence))
     statuses = Counter(parts[cell.id].status for cell in mine)
+    transfers = summarise_transfers(run, plan, parts)
     summary = Summary(
         run_id=run.id,
         suite=plan.suite.name,
@@ -99,6 +101,9 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         n_failed=statuses["failed"],
         n_skipped=statuses["skipped"],
         across=friedman_nemenyi(_accuracies(rows)),
+        robustness=summarise_robustness(run, plan, parts),
+        transfers=transfers,
+        generalisation=generalisation(transfers),
     )
     return checked(summary, plan, parts)
 
@@ -172,7 +177,7 @@ def _rows_of(run: Run, plan: Plan, parts: Mapping[str, Part], cells: Sequence[Ce
     quality: dict[str, list[Cell]] = defaultdict(list)
     timed: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.kind != "fit":
+        if cell.kind in ("quality", "latency"):
             (quality if cell.kind == "quality" else timed)[cell.row].append(cell)
     return [_row(run, plan, parts, scored, timed[name]) for name, scored in quality.items()]
 
@@ -293,7 +298,8 @@ def _dataset_summary(
     if scored is not None and not scored["subject"].isna().any():
         subjects = int(scored["subject"].nunique())
     is_fitting = any(pipeline.saved is None for pipeline in plan.suite.pipelines)
-    n_train = facts.splits[entry.train].n if is_fitting and entry.protocol != "subject-kfold" else None
+    is_fitting = is_fitting and entry.protocol != "subject-kfold"
+    n_train = facts.splits[entry.train].n if is_fitting and entry.train is not None else None
     if n_train is not None:
         n_train = min([n_train, *(n for n in (plan.profile.limit, plan.profile.train_limit) if n is not None)])
     return DatasetSummary(
@@ -325,6 +331,8 @@ def _protocol(plan: Plan, entry: DatasetEntry, facts: DatasetFacts) -> str:
     elif all(pipeline.saved is not None for pipeline in plan.suite.pipelines):
         limits = ("limit", "test_limit")
         sentences = [f"Scored on the split {entry.test!r}; nothing was trained here, every pipeline came trained."]
+    elif entry.train is None:
+        sentences = [f"Nothing learns from it; pipelines that learnt elsewhere are scored on {entry.test!r}."]
     else:
         sentences = [f"Trained on the split {entry.train!r}, scored on {entry.test!r}."]
         if plan.saved:

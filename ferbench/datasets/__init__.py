@@ -11,7 +11,7 @@ from ferbench.datasets.base import skipped_warning
 from ferbench.datasets.decode import read_image
 from ferbench.datasets.folds import subject_folds
 from ferbench.datasets.loading import load_dataset
-from ferbench.datasets.overlap import has_learnt_from
+from ferbench.datasets.overlap import has_learnt_from, same_pictures
 from ferbench.datasets.paths import cache_dir, data_root
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "has_learnt_from",
     "load_dataset",
     "read_image",
+    "same_pictures",
     "skipped_warning",
     "subject_folds",
 ]

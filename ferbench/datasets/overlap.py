@@ -8,7 +8,7 @@ from typing import Any
 from ferbench.errors import FerbenchError
 from ferbench.registry import entries, entry, parse_spec
 
-__all__ = ["has_learnt_from"]
+__all__ = ["has_learnt_from", "same_pictures"]
 
 
 def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: str, split: str) -> bool:
@@ -34,6 +34,15 @@ def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: st
     if _name(learnt) == _name(dataset):
         return trained_on.get("revision") == revision
     return _pictures(_name(learnt)) == _pictures(_name(dataset))
+
+
+def same_pictures(a: str, b: str) -> bool:
+    """Whether two datasets, by name or spec, label one collection of pictures, as FER2013 and FER+ do.
+
+    >>> same_pictures("ferplus", "fer2013"), same_pictures("fer2013", "ckplus"), same_pictures("fer2013", "fer2013")
+    (True, False, False)
+    """
+    return _name(a) != _name(b) and _pictures(_name(a)) == _pictures(_name(b))
 
 
 def _name(spec: str) -> str:
