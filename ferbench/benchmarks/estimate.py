@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ferbench.benchmarks.grid import candidates, count_fits, search_work
+from ferbench.benchmarks.latency import planned_seconds
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.records import SCORED, Cell
+from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.registry import parse_spec
 
 __all__ = ["describe_plan", "estimate_cell", "estimate_wall", "say_duration"]
@@ -30,9 +32,12 @@ def estimate_cell(cell: Cell, plan: Plan) -> float:
     if cell.n_folds:
         n = n * (cell.n_folds - 1) // cell.n_folds if cell.kind == "fit" else n // cell.n_folds
     if cell.kind == "latency":
-        frame = _CLASSIFY_S[family] + (_DETECT_S if facts.kind == "photos" else 0)
         options = cell.options
+        is_detecting = facts.kind == "photos" or options["frames"] != "dataset"
+        frame = _CLASSIFY_S[family] + (_DETECT_S if is_detecting else 0)
         timed = max(float(options["min_seconds"]), int(options["min_frames"]) * frame)
+        if parse_scenario(cell.scenario).is_fixed_rate:
+            timed = planned_seconds(cell)
         return 1.5 + _START_S[family] + timed + int(options["warmup"]) * frame
     face = _FEATURE_S + (_DETECT_S if facts.kind == "photos" else 0)
     if cell.kind in SCORED:

@@ -7,10 +7,12 @@ A frame file is an uncompressed ``.npz``: ``kind`` and ``description`` as text, 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import tempfile
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args, runtime_checkable
 from zipfile import BadZipFile
@@ -25,7 +27,15 @@ if TYPE_CHECKING:
     from ferbench.faces import Image
     from ferbench.samples import Samples
 
-__all__ = ["MAX_FRAME_BYTES", "EncodedImages", "FrameSet", "decode_frame", "read_frames", "write_frames"]
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "EncodedImages",
+    "FrameSet",
+    "check_frames",
+    "decode_frame",
+    "read_frames",
+    "write_frames",
+]
 
 FrameKind = Literal["crops", "photos", "encoded"]
 """``crops``: the detector is bypassed; ``photos``: decoded images; ``encoded``: JPEG or PNG bytes, decoding timed."""
@@ -33,7 +43,9 @@ FrameKind = Literal["crops", "photos", "encoded"]
 MAX_FRAME_BYTES = 256 * 2**20
 """Frames held in memory at most; past it they repeat, which a note says. 290 RGB frames of 640×480."""
 
-_SYNTHETIC = re.compile(r"synthetic-(\d{2,4})x(\d{2,4})(-jpeg)?")
+_SYNTHETIC = re.compile(r"synthetic(-stream)?-(\d{2,4})x(\d{2,4})(-jpeg)?")
+_SENSOR_NOISE = 2.0
+"""Gray levels: even where nothing moves, no two frames of a camera are equal."""
 _WEBCAM_JPEG_QUALITY = 90
 
 
@@ -81,7 +93,8 @@ def write_frames(
     source : Samples or str
         Samples of the evaluation split (crops: the detector will be bypassed; photos: end to end, from encoded bytes
         where the images have them), or ``"synthetic-640x480"``, ``"synthetic-640x480-jpeg"``: built-in scenes with
-        one face, raw as a camera gives them, or as JPEG.
+        one face, raw as a camera gives them, or as JPEG; ``"synthetic-stream-640x480"`` and the same with ``-jpeg``:
+        the frames of the built-in video, one person who moves.
     folder : path
         Made if it does not exist.
     n : int
@@ -111,6 +124,22 @@ def write_frames(
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(path, frames)
     return path
+
+
+def check_frames(name: str) -> None:
+    """Raise if there are no built-in frames of that name.
+
+    Raises
+    ------
+    ParameterError
+        The name is of another form than ``synthetic[-stream]-<width>x<height>[-jpeg]``.
+    """
+    if _SYNTHETIC.fullmatch(name) is None:
+        raise ParameterError(
+            "unknown frames",
+            got=repr(name),
+            expected="synthetic-<width>x<height> or synthetic-stream-<width>x<height>, with -jpeg or without",
+        )
 
 
 def read_frames(path: str | os.PathLike[str]) -> FrameSet:
@@ -178,23 +207,30 @@ def _from_samples(samples: Samples, n: int, seed: int, max_bytes: int) -> FrameS
 
 
 def _synthetic(name: str, n: int, seed: int, max_bytes: int) -> FrameSet:
+    check_frames(name)
     match = _SYNTHETIC.fullmatch(name)
-    if match is None:
-        raise ParameterError(
-            "unknown frames",
-            got=repr(name),
-            expected="'dataset', 'synthetic-<width>x<height>' or the same with '-jpeg'",
-        )
+    is_stream, width, height, is_jpeg = match.groups() if match else (None, 0, 0, None)
+    size = (int(width), int(height))
+    n = max(1, min(n, max_bytes // (3 * size[0] * size[1])))
+    scenes = _stream(n, size, seed) if is_stream else _scenes(n, size, seed)
+    what = f"{_sizes(scenes)} frames of a generated video" if is_stream else f"{_sizes(scenes)} generated scenes"
+    if is_jpeg:
+        return FrameSet([_as_jpeg(scene) for scene in scenes], "encoded", f"{what}, JPEG decoding included")
+    return FrameSet(scenes, "photos", what if is_stream else f"{what}, one face each")
+
+
+def _scenes(n: int, size: tuple[int, int], seed: int) -> list[Image]:
     from ferbench.registry import create
 
-    size = (int(match[1]), int(match[2]))
-    n = max(1, min(n, max_bytes // (3 * size[0] * size[1])))
     dataset = create("datasets", "synthetic", kind="photos", size=size, n_train=0, n_val=0, n_test=n, seed=seed)
-    scenes = [np.asarray(image) for image in dataset.split("test").images]
-    if match[3]:
-        jpegs = [_as_jpeg(scene) for scene in scenes]
-        return FrameSet(jpegs, "encoded", f"{_sizes(scenes)} generated scenes, JPEG decoding included")
-    return FrameSet(scenes, "photos", f"{_sizes(scenes)} generated scenes, one face each")
+    return [np.asarray(image) for image in dataset.split("test").images]
+
+
+def _stream(n: int, size: tuple[int, int], seed: int) -> list[Image]:
+    from ferbench.datasets.synthetic import synthetic_stream
+
+    video = synthetic_stream(seed=seed, size=size, seconds=math.inf, noise=_SENSOR_NOISE)
+    return [frame.image for frame in islice(video, n)]
 
 
 def _as_jpeg(image: Image) -> Image:

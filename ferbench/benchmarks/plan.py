@@ -102,7 +102,8 @@ class Plan:
                     if part.get(key) is None:
                         part.pop(key, None)
         # Suites that ask for none of these are as they were before there were any.
-        asked = [(suite, "corruptions"), (suite, "cross"), *((one, "datasets") for one in suite["profiles"].values())]
+        asked = [(suite, key) for key in ("corruptions", "cross", "frames")]
+        asked += [(one, "datasets") for one in suite["profiles"].values()]
         for part, key in asked:
             if part[key] is None:
                 del part[key]
@@ -348,7 +349,7 @@ def _latency_cells(
 ) -> list[Cell]:
     options = {
         **source,
-        "frames": "dataset",
+        "frames": suite.frames or "dataset",
         "warmup": budget.warmup,
         "min_frames": budget.min_frames,
         "min_seconds": budget.min_seconds,

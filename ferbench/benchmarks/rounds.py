@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ferbench.benchmarks.frames import write_frames
+from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.quality import execute
 from ferbench.benchmarks.records import Cell, CellError, Part
 from ferbench.benchmarks.store import Run, utc_now
 
+if TYPE_CHECKING:
+    from ferbench.samples import Samples
+
 __all__ = ["time_cells"]
 
 
-def time_cells(plan: Plan, run: Run, cells: Sequence[Cell]) -> Iterator[Part]:
+def time_cells(
+    plan: Plan,
+    run: Run,
+    cells: Sequence[Cell],
+    *,
+    guard: GuardPolicy = "warn",
+    say: Callable[[str], object] = lambda text: None,
+) -> Iterator[Part]:
     """Time cells, store each part and hand it on; a row whose fit did not succeed says so instead.
 
     Parameters
@@ -28,6 +39,10 @@ def time_cells(plan: Plan, run: Run, cells: Sequence[Cell]) -> Iterator[Part]:
     run : Run
     cells : sequence of Cell
         Latency cells, in any order.
+    guard : "warn", "wait" or "refuse"
+        What to do if other programs use the machine; a round that is refused is a failed cell.
+    say : callable
+        Told in one line what the guard waits for.
     """
     if not cells:
         return
@@ -43,7 +58,8 @@ def time_cells(plan: Plan, run: Run, cells: Sequence[Cell]) -> Iterator[Part]:
             part = Part(cell=cell, status=status, error=error, started=utc_now(), seconds=0.0)
             run.write_part(part)
         else:
-            part, table = execute(cell, lambda cell=cell: _time(cell, run, scratch, frames[cell.dataset]))  # type: ignore[misc]
+            n_frames = frames[cell.dataset]
+            part, table = execute(cell, lambda cell=cell, n=n_frames: _time(cell, run, scratch, n, guard, say))  # type: ignore[misc]
             run.write_part(part, table)
         yield part
     shutil.rmtree(scratch, ignore_errors=True)
@@ -58,10 +74,22 @@ def _interleaved(plan: Plan, cells: Sequence[Cell]) -> list[Cell]:
     return ordered
 
 
-def _time(cell: Cell, run: Run, scratch: Path, n_frames: int) -> tuple[dict[str, Any], Any]:
+def _time(
+    cell: Cell,
+    run: Run,
+    scratch: Path,
+    n_frames: int,
+    guard: GuardPolicy,
+    say: Callable[[str], object],
+) -> tuple[dict[str, Any], Any]:
     from ferbench.benchmarks.views import fold_index, load_view
 
-    samples = load_view(cell.dataset, cell.revision, cell.eval_split, cell.limit, cell.seed)
-    index = fold_index(cell)
-    frames = write_frames(samples if index is None else samples.subset(index), scratch, n=n_frames, seed=cell.seed)
-    return measure_latency(cell, run.artefact(cell), frames, scratch=scratch)
+    source: Samples | str = str(cell.options["frames"])
+    if source == "dataset":
+        samples = load_view(cell.dataset, cell.revision, cell.eval_split, cell.limit, cell.seed)
+        index = fold_index(cell)
+        source = samples if index is None else samples.subset(index)
+    frames = write_frames(source, scratch, n=n_frames, seed=cell.seed)
+    return measure_latency(
+        cell, run.artefact(cell), frames, scratch=scratch, guard=guard, say=say
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.grid import candidates
+from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.jobs import run_jobs
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
@@ -45,6 +46,8 @@ class RunOptions:
         Rows to do; all where empty.
     latency : bool
         Whether to time.
+    guard : "warn", "wait" or "refuse"
+        What to do before a timing round if other programs use the machine.
     """
 
     runs: Path = Path("runs")
@@ -53,6 +56,7 @@ class RunOptions:
     new: bool = False
     only: tuple[str, ...] = ()
     latency: bool = True
+    guard: GuardPolicy = "warn"
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
             _say_bypassed(plan, pending, progress.say)
             for part in run_jobs(run, cells, jobs=options.jobs, scheduler=options.scheduler):
                 progress.done(part)
-            for part in time_cells(plan, run, [cell for cell in pending if cell.kind == "latency"]):
+            timed = [cell for cell in pending if cell.kind == "latency"]
+            for part in time_cells(plan, run, timed, guard=options.guard, say=progress.say):
                 progress.done(part)
         from ferbench.benchmarks.summary import write_summary
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from ferbench.benchmarks.frames import check_frames
 from ferbench.benchmarks.grid import Grid, Search
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.shifts import Corruptions, Cross
@@ -29,7 +30,6 @@ __all__ = [
     "suite_json_schema",
 ]
 
-_LATER_SCENARIOS = ("multi-stream", "fixed-rate")
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
@@ -183,6 +183,11 @@ class Suite(_Strict):
     datasets: list[DatasetEntry] = Field(min_length=1)
     pipelines: list[PipelineEntry] = Field(min_length=1)
     scenarios: list[str] = Field(default=["single-stream"], description="how to time; an empty list times nothing")
+    frames: str | None = Field(
+        default=None,
+        description="what is timed, where it is not the scored images: synthetic-640x480, synthetic-stream-640x480, "
+        "or either with -jpeg",
+    )
     devices: list[str] = Field(default=["cpu(threads=1)"], min_length=1, description="cpu(threads=1|all) or gpu")
     corruptions: Corruptions | None = Field(default=None, description="score every row on spoilt faces, too")
     cross: Cross | None = Field(default=None, description="score every pipeline on the data sets it did not learn from")
@@ -194,13 +199,21 @@ class Suite(_Strict):
     @classmethod
     def _can_be_timed(cls, names: list[str]) -> list[str]:
         for name in names:
-            if name.split("(")[0] in _LATER_SCENARIOS:
-                raise ValueError(f"scenario {name!r} is not available yet; available: single-stream, offline(batch=N)")
             try:
                 parse_scenario(name)
             except FerbenchError as error:
                 raise ValueError(str(error)) from error
         return names
+
+    @field_validator("frames")
+    @classmethod
+    def _are_frames(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                check_frames(name)
+            except FerbenchError as error:
+                raise ValueError(str(error)) from error
+        return name
 
     @field_validator("devices")
     @classmethod

@@ -39,6 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new", action="store_true", help="start a new run instead of going on with the last one")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do these rows only")
     parser.add_argument("--no-latency", action="store_true", help="score, but time nothing")
+    parser.add_argument(
+        "--guard",
+        choices=("warn", "wait", "refuse"),
+        default="warn",
+        help="if other programs use the machine before a timing round: note it, wait up to a minute, or fail the "
+        "round (default: warn)",
+    )
     add_check_arguments(parser)
 
 
@@ -60,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.benchmarks.store import Run
 
     plan = make_plan(suite, args.profile)
-    options = RunOptions(args.runs, jobs, args.scheduler, args.new, tuple(args.only), not args.no_latency)
+    options = RunOptions(args.runs, jobs, args.scheduler, args.new, tuple(args.only), not args.no_latency, args.guard)
     if args.plan:
         found = None if args.new else Run.find(args.runs, plan.digest)
         done = {i for i, part in found.parts().items() if part.status == "ok"} if found else set()
