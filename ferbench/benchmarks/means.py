@@ -12,6 +12,9 @@ from ferbench.benchmarks.statistics import N_RESAMPLES, resample_weights
 
 __all__ = ["estimate_of_means", "ratio"]
 
+MOST_UNDEFINED = 0.01
+"""Share of resamples in which a figure may be undefined and still have an interval: more would move its ends."""
+
 
 def ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """``above / below``, NaN where there is nothing to divide by."""
@@ -40,7 +43,7 @@ def estimate_of_means(
     Returns
     -------
     dict of str to Estimate
-        A single group, or a figure that is not defined, has no interval.
+        A single group has no interval, nor has a figure that is not defined, or not in 1 % of the resamples.
     """
     who = np.unique(groups, return_inverse=True)[1]
     n_groups = int(who.max()) + 1
@@ -58,7 +61,7 @@ def estimate_of_means(
     for name, value in point.items():
         values = np.concatenate([one[name] for one in drawn])
         low = high = None
-        if not np.isnan(value[0]):
+        if not np.isnan(value[0]) and np.isnan(values).mean() <= MOST_UNDEFINED:
             low, high = (float(v) for v in np.nanpercentile(values, [2.5, 97.5]))
         result[name] = Estimate(value=float(value[0]), low=low, high=high)
     return result

@@ -123,7 +123,7 @@ def _faces(run: Run, cells: Sequence[Cell], names: Sequence[str], severities: Se
 
 
 def _right(items: pd.DataFrame) -> _Array:
-    return (items["predicted"] == items["truth"]).to_numpy(dtype=np.float64)
+    return np.asarray(items["predicted"] == items["truth"], dtype=np.float64)
 
 
 def _groups(items: pd.DataFrame) -> tuple[npt.NDArray[np.str_], str]:
