@@ -26,6 +26,7 @@ __all__ = [
     "RunError",
     "ShapeError",
     "SourceError",
+    "StorageError",
     "UnknownNameError",
     "suggestion",
 ]
@@ -134,6 +135,10 @@ class MissingDependencyError(FerbenchError):
             f"{needed_for} needs {package}, which is not installed", fix=f"pip install 'ferbench[{extra}]'"
         )
         self.package, self.extra = package, extra
+
+
+class StorageError(RunError):
+    """A disk is full, read-only or broken: no fault of the cell at work, and no other cell could be stored either."""
 
 
 class UnknownNameError(FerbenchError):

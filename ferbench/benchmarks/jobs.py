@@ -3,20 +3,70 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from ferbench.benchmarks.quality import Job, run_job
-from ferbench.benchmarks.records import Cell, CellError, Part
-from ferbench.benchmarks.store import Run, utc_now
+from ferbench.benchmarks.apart import run_apart
+from ferbench.benchmarks.records import SCORED, Cell, CellError, Part
+from ferbench.benchmarks.store import SCRATCH, Run
+from ferbench.benchmarks.work import Job, do_cells, store_lost
 from ferbench.errors import MissingDependencyError, RunError
 
-__all__ = ["jobs_of", "run_jobs"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Workers", "jobs_of", "run_jobs"]
 
 _LOGS = "logs"  # what worker processes print on stderr
+_BEGUN = f"{SCRATCH}/begun"  # a file for each job at work, so that it is known what a dead worker was doing
 _SHARED_VARIABLES = ("FERBENCH_DATA", "FERBENCH_CACHE")
+_WAIT_FOR_WORKERS_S = 10
+_START_WORKERS = "start workers with 'dask worker ADDRESS --nthreads 1'"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who fits and scores.
+
+    Attributes
+    ----------
+    jobs : int
+        Processes beside this one; 1 works in this process.
+    scheduler : str or None
+        Address of a dask scheduler whose workers do it instead.
+    cell_seconds : float or None
+        Most seconds for one cell, each job then being done in a process of its own that can be killed.
+    """
+
+    jobs: int = 1
+    scheduler: str | None = None
+    cell_seconds: float | None = None
+
+
+def run_jobs(run: Run, cells: Sequence[Cell], workers: Workers) -> Iterator[Part]:
+    """Do the fits and quality cells that are left, and hand each part on when it is stored.
+
+    Raises
+    ------
+    RunError
+        If the scheduler cannot be reached, has no workers, or has one that does not see the run's folder.
+    MissingDependencyError
+        If there is a scheduler and no ``distributed``.
+    """
+    jobs = [replace(job, cell_seconds=workers.cell_seconds) for job in jobs_of(run, cells)]
+    if not jobs:
+        return
+    if workers.scheduler is not None:
+        yield from _on_dask(run, jobs, workers.scheduler)
+    elif workers.jobs > 1:
+        yield from _in_processes(run, [_logged(job) for job in jobs], workers.jobs)
+    else:
+        for job in jobs:
+            yield from do_cells(job) if job.cell_seconds is None else run_apart(_logged(job))
 
 
 def jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
@@ -28,7 +78,7 @@ def jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
     done = {cell_id for cell_id, part in parts.items() if part.status == "ok"}
     scored: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.kind == "quality" and cell.id not in done:
+        if cell.kind in SCORED and cell.id not in done:
             scored[str(cell.options.get("fit") or cell.options.get("saved"))].append(cell)
     variables = {name: os.environ[name] for name in _SHARED_VARIABLES if name in os.environ}
     jobs = [
@@ -40,46 +90,17 @@ def jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
     jobs += [
         Job(run.folder.resolve(), None, tuple(own), True, variables) for key, own in scored.items() if key not in fits
     ]
-    jobs.sort(key=lambda job: (job.fit is None, _cell_of(job).pipeline.features is not None))
+    jobs.sort(key=lambda job: (job.fit is None, _first(job).pipeline.features is not None))
     first = {_detections_of(job): job for job in reversed(jobs)}
     return sorted(jobs, key=lambda job: first[_detections_of(job)] is not job)
 
 
-def _cell_of(job: Job) -> Cell:
+def _first(job: Job) -> Cell:
     return job.quality[0] if job.fit is None else job.fit
 
 
 def _detections_of(job: Job) -> tuple[str, str]:
-    return _cell_of(job).dataset, _cell_of(job).pipeline.detector
-
-
-def run_jobs(run: Run, cells: Sequence[Cell], *, jobs: int, scheduler: str | None) -> Iterator[Part]:
-    todo = jobs_of(run, cells)
-    if not todo:
-        return
-    if scheduler is None and jobs == 1:
-        for job in todo:
-            yield from run_job(job)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    reported: set[str] = set()
-    with _backend(jobs, scheduler):
-        try:
-            results = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(
-                delayed(run_job)(job if scheduler else _logged(job)) for job in todo
-            )
-            for parts in results:
-                reported.update(part.cell.id for part in parts)
-                yield from parts
-        except TerminatedWorkerError:
-            # A worker was killed (memory, a crash in native code) and joblib cannot say which cell did it.
-            yield from _one_by_one(run, cells, reported)
-    if scheduler is None:
-        # Idle workers would share the machine with the cells that are timed.
-        get_reusable_executor().shutdown(wait=True)
+    return _first(job).dataset, _first(job).pipeline.detector
 
 
 def _logged(job: Job) -> Job:
@@ -87,49 +108,101 @@ def _logged(job: Job) -> Job:
     return replace(job, log=job.run / _LOGS)
 
 
-def _one_by_one(run: Run, cells: Sequence[Cell], reported: set[str]) -> Iterator[Part]:
-    """The work left after a worker died, each job in a process of its own: the one that dies again is a failed row."""
-    from joblib import Parallel, delayed
+def _do(job: Job) -> list[Part]:
+    """What a worker does with a job."""
+    return list(do_cells(job)) if job.cell_seconds is None else run_apart(job)
+
+
+# Processes of this machine -------------------------------------------------------------------------------------------
+
+
+def _in_processes(run: Run, jobs: Sequence[Job], n: int) -> Iterator[Part]:
+    """Jobs on ``n`` processes. Those at work when one dies are done again, apart; the others go on side by side."""
+    from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    for job in jobs_of(run, cells):
-        if _cell_of(job).id in reported:
-            continue
+    left = {_first(job).id: job for job in jobs}
+    while left:
+        shutil.rmtree(run.folder / _BEGUN, ignore_errors=True)
         try:
-            # Two workers for one job: with one, joblib would work in this process.
-            (parts,) = Parallel(n_jobs=2, backend="loky")([delayed(run_job)(_logged(job))])
-        except TerminatedWorkerError as error:
-            said = f"{str(error).splitlines()[0]} See {run.folder / _LOGS}."
-            reason = CellError(type="WorkerDied", message=said)
-            lost = [*job.quality] if job.is_fitted or job.fit is None else [job.fit, *job.quality]
-            parts = [Part(cell=cell, status="failed", error=reason, started=utc_now(), seconds=0.0) for cell in lost]
-            for part in parts:
-                run.write_part(part)
-        yield from parts
+            for key, parts in _side_by_side(list(left.values()), n):
+                del left[key]
+                yield from parts
+        except TerminatedWorkerError:
+            # Killed for its memory, by a crash in native code, or by somebody. joblib ends the other workers too, and
+            # cannot say which job it was: one of those at work, each of which now gets a process of its own.
+            begun = {path.name for path in (run.folder / _BEGUN).glob("*")}
+            for key in (begun & set(left)) or set(left):
+                yield from run_apart(left.pop(key))
+    # Idle workers would share the machine with the cells that are timed.
+    get_reusable_executor().shutdown(wait=True)
+
+
+def _side_by_side(jobs: Sequence[Job], n: int) -> Iterator[tuple[str, list[Part]]]:
+    from joblib import Parallel, delayed, parallel_config
+
+    threads = max(1, (os.cpu_count() or 1) // n)
+    with parallel_config(backend="loky", inner_max_num_threads=threads):
+        yield from Parallel(n_jobs=n, batch_size=1, return_as="generator_unordered")(
+            delayed(_do_and_sign)(job) for job in jobs
+        )
+
+
+def _do_and_sign(job: Job) -> tuple[str, list[Part]]:
+    """Do a job, with a file that tells that it is at work; the job's first cell tells it from the others."""
+    key = _first(job).id
+    sign = job.run / _BEGUN / key
+    sign.parent.mkdir(parents=True, exist_ok=True)
+    sign.touch()
+    parts = _do(job)
+    sign.unlink(missing_ok=True)
+    return key, parts
+
+
+# Workers of a dask scheduler -----------------------------------------------------------------------------------------
+
+
+def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
+    """Jobs on dask workers. The scheduler gives a dead worker's job to another one; one that kills several fails."""
+    from concurrent.futures import CancelledError
+
+    with _connected(address) as client:
+        from distributed import KilledWorker, as_completed
+
+        futures = dict(zip(client.map(_do, jobs, pure=False), jobs, strict=True))
+        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+            job = futures.pop(future)
+            try:
+                parts = future.result()
+            except KilledWorker as error:
+                reason = CellError(type="WorkerDied", message=f"{error.allowed_failures + 1} workers died of it")
+                parts = store_lost(run, job, reason)
+            except CancelledError as error:
+                raise RunError(
+                    "the scheduler went away", got=address, fix="start it again and repeat the command: it goes on"
+                ) from error
+            future.release()
+            yield from parts
 
 
 @contextmanager
-def _backend(jobs: int, scheduler: str | None) -> Iterator[None]:
-    """Joblib's backend: processes of this machine, or the workers of a dask scheduler."""
-    from joblib import parallel_config
-
-    if scheduler is None:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        with parallel_config(backend="loky", inner_max_num_threads=threads):
-            yield
-        return
+def _connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
         raise MissingDependencyError("distributed", "dask", "--scheduler") from error
     try:
-        client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise RunError(
             "cannot reach the scheduler",
-            got=scheduler,
+            got=address,
             expected="an address such as tcp://host:8786",
-            fix="start one with 'dask scheduler' and workers with 'dask worker ADDRESS --nthreads 1'",
+            fix=f"start one with 'dask scheduler' and {_START_WORKERS.removeprefix('start ')}",
         ) from error
-    with client, parallel_config(backend="dask"):
-        yield
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
+        except TimeoutError as error:
+            raise RunError("the scheduler has no workers", got=address, fix=_START_WORKERS) from error
+        yield client

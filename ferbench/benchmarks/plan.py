@@ -101,6 +101,9 @@ class Plan:
                 for key in ("grid", "search"):
                     if part.get(key) is None:
                         part.pop(key, None)
+        for budget in suite["profiles"].values():
+            # A time limit decides which cells end, not what comes of them: with a longer one the same run goes on.
+            del budget["cell_seconds"]
         # Suites that ask for none of these are as they were before there were any.
         asked = [(suite, key) for key in ("corruptions", "cross", "frames")]
         asked += [(one, "datasets") for one in suite["profiles"].values()]

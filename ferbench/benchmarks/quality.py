@@ -1,15 +1,8 @@
-"""Fit and quality cells: what a worker process does, from a dataset to stored predictions.
-
-:func:`run_job` is the unit that joblib sends to a worker. It writes each part as soon as it is done, so that a killed
-run loses only the cell that was running, and it answers with parts, never with an exception of a component.
-"""
+"""What a fit cell and a quality cell compute: from a dataset to a saved pipeline, and to predictions of each face."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,138 +11,41 @@ import numpy.typing as npt
 
 from ferbench.benchmarks.annotators import annotator_agreement
 from ferbench.benchmarks.pretrained import read_saved
-from ferbench.benchmarks.records import Cell, CellError, Part, Status
-from ferbench.benchmarks.store import Run, utc_now
+from ferbench.benchmarks.records import Cell
 from ferbench.benchmarks.spoilt import classify_spoilt
+from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.transfer import known_labels_only
 from ferbench.benchmarks.tuning import find_settings
 from ferbench.benchmarks.views import View, crops_of
-from ferbench.errors import (
-    DeviceError,
-    InvalidSuiteError,
-    MissingDependencyError,
-    NoFaceError,
-    ParameterError,
-    UnknownNameError,
-)
-from ferbench.registry import create
+from ferbench.errors import NoFaceError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ferbench.pipelines import Pipeline
 
-__all__ = ["Job", "check_component", "execute", "run_job"]
+__all__ = ["fit", "score"]
 
 AGREEMENT_FACES = 512
 """Faces on which a runtime is compared with its reference: enough for flips of a percent to show."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A pipeline and what is scored with it: the unit that travels to a worker.
+def fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
+    """Fit a pipeline, choosing its settings first where there is a grid, and save it in the run.
 
-    Attributes
+    Parameters
     ----------
-    run : Path
-        The run folder, on a disk that the worker sees.
-    fit : Cell or None
-        How the pipeline is made; None where it came trained.
-    quality : tuple of Cell
-        Quality cells of this pipeline that are not done yet.
-    is_fitted : bool
-        The artefact is there already.
-    environment : dict
-        Variables that the worker must share with the planner, such as ``FERBENCH_DATA``.
-    log : Path or None
-        Folder for what the worker prints on stderr; None leaves stderr alone.
+    cell : Cell
+        A fit cell.
+    run : Run
+    fitted : list of Pipeline
+        The pipeline is appended, so that its scores need not load it.
+
+    Returns
+    -------
+    dict
+        Metrics of the part.
     """
-
-    run: Path
-    fit: Cell | None
-    quality: tuple[Cell, ...]
-    is_fitted: bool
-    environment: dict[str, str] = field(default_factory=dict)
-    log: Path | None = None
-
-
-def _redirect_stderr(folder: Path) -> None:
-    """Send what libraries print in this worker to a file: TensorFlow's start-up lines would bury the progress.
-
-    The file descriptor itself moves, since native code does not ask Python; a crash leaves its trace there too.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-def check_component(group: str, spec: str) -> None:
-    """Make a component once, so that a wrong parameter is told before work begins.
-
-    Raises
-    ------
-    InvalidSuiteError
-        If it has no such parameter, or not with such a value.
-    """
-    try:
-        create(group, spec)
-    except MissingDependencyError:
-        return  # its cells will be skipped, and say what is missing
-    except (UnknownNameError, ParameterError) as error:
-        raise InvalidSuiteError(f"{spec}: {error}") from error
-
-
-def run_job(job: Job) -> list[Part]:
-    """Fit if needed, score, store; one part for each cell that was done."""
-    os.environ.update(job.environment)
-    if job.log is not None:
-        _redirect_stderr(job.log)
-    run, parts = Run(job.run), []
-    fitted: list[Pipeline] = []
-    if (fit := job.fit) is not None and not job.is_fitted:
-        if fit.pipeline.features is None:
-            check_component("classifiers", fit.pipeline.classifier)
-        part, _ = execute(fit, lambda: (_fit(fit, run, fitted), None))
-        run.write_part(part)
-        parts.append(part)
-        if part.status != "ok" and part.error is not None:
-            error = CellError(type=part.error.type, message=f"the fit did not succeed: {part.error.message}")
-            for cell in job.quality:
-                lost = Part(cell=cell, status=part.status, error=error, started=utc_now(), seconds=0.0)
-                run.write_part(lost)
-                parts.append(lost)
-            return parts
-    for cell in job.quality:
-        part, table = execute(cell, lambda cell=cell: _score(cell, run, fitted))  # type: ignore[misc]
-        run.write_part(part, table)
-        parts.append(part)
-    return parts
-
-
-def execute(
-    cell: Cell, work: Callable[[], tuple[dict[str, Any], pd.DataFrame | None]]
-) -> tuple[Part, pd.DataFrame | None]:
-    """Do a cell's work; whatever a component raises becomes the cell's outcome.
-
-    A missing package or device gives a skipped cell, everything else a failed one.
-    """
-    started, clock = utc_now(), time.perf_counter()
-    status: Status
-    try:
-        metrics, table = work()
-    except (MissingDependencyError, DeviceError) as error:
-        status, problem = "skipped", error
-    except Exception as error:  # noqa: BLE001 - a failed cell is a row with its error, whatever its component raised
-        status, problem = "failed", error  # type: ignore[assignment]
-    else:
-        seconds = time.perf_counter() - clock
-        return Part(cell=cell, status="ok", started=started, seconds=seconds, metrics=metrics), table
-    reason = CellError(type=type(problem).__name__, message=str(problem) or "no message")
-    return Part(cell=cell, status=status, error=reason, started=started, seconds=time.perf_counter() - clock), None
-
-
-def _fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
     from ferbench.pipelines import make_pipeline
 
     pipeline = make_pipeline(cell.pipeline.id)
@@ -195,7 +91,24 @@ def _fit(cell: Cell, run: Run, fitted: list[Pipeline]) -> dict[str, Any]:
     }
 
 
-def _score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any], pd.DataFrame]:
+def score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Classify the scored faces of a quality cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        A quality cell.
+    run : Run
+        Holds the pipeline.
+    fitted : list of Pipeline
+        The pipeline itself, where this process has just fitted it.
+
+    Returns
+    -------
+    metrics : dict
+    items : DataFrame
+        One row per face.
+    """
     from ferbench.pipelines import load_pipeline
 
     runtime = cell.pipeline.runtime or ""

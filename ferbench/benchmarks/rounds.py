@@ -13,9 +13,9 @@ from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan
-from ferbench.benchmarks.quality import execute
 from ferbench.benchmarks.records import Cell, CellError, Part
-from ferbench.benchmarks.store import Run, utc_now
+from ferbench.benchmarks.store import SCRATCH, Run, utc_now
+from ferbench.benchmarks.work import execute
 
 if TYPE_CHECKING:
     from ferbench.samples import Samples
@@ -47,7 +47,8 @@ def time_cells(
     if not cells:
         return
     parts = run.parts()
-    scratch = run.folder / ".scratch"
+    limit = plan.profile.cell_seconds
+    scratch = run.folder / SCRATCH
     frames = {spec: max(frames_needed(c) for c in cells if c.dataset == spec) for spec in {c.dataset for c in cells}}
     for cell in _interleaved(plan, cells):
         fit = parts.get(str(cell.options.get("fit")))
@@ -59,7 +60,10 @@ def time_cells(
             run.write_part(part)
         else:
             n_frames = frames[cell.dataset]
-            part, table = execute(cell, lambda cell=cell, n=n_frames: _time(cell, run, scratch, n, guard, say))  # type: ignore[misc]
+            part, table = execute(
+                cell,
+                lambda cell=cell, n=n_frames: _time(cell, run, scratch, n, limit, guard, say),  # type: ignore[misc]
+            )
             run.write_part(part, table)
         yield part
     shutil.rmtree(scratch, ignore_errors=True)
@@ -79,6 +83,7 @@ def _time(
     run: Run,
     scratch: Path,
     n_frames: int,
+    time_limit_s: float | None,
     guard: GuardPolicy,
     say: Callable[[str], object],
 ) -> tuple[dict[str, Any], Any]:
@@ -91,5 +96,5 @@ def _time(
         source = samples if index is None else samples.subset(index)
     frames = write_frames(source, scratch, n=n_frames, seed=cell.seed)
     return measure_latency(
-        cell, run.artefact(cell), frames, scratch=scratch, guard=guard, say=say
+        cell, run.artefact(cell), frames, scratch=scratch, time_limit_s=time_limit_s, guard=guard, say=say
     )

@@ -12,15 +12,15 @@ from ferbench.benchmarks.environment import capture_environment, machine_fingerp
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.guard import GuardPolicy
-from ferbench.benchmarks.jobs import run_jobs
+from ferbench.benchmarks.jobs import Workers, run_jobs
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.quality import check_component
 from ferbench.benchmarks.records import SCHEMA, Cell, Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.work import check_component
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines.spec import is_network
 from ferbench.registry import parse_spec
@@ -142,7 +142,7 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
             for note in run.notes:
                 progress.say(f"note: {note}")
             _say_bypassed(plan, pending, progress.say)
-            for part in run_jobs(run, cells, jobs=options.jobs, scheduler=options.scheduler):
+            for part in run_jobs(run, cells, Workers(options.jobs, options.scheduler, plan.profile.cell_seconds)):
                 progress.done(part)
             timed = [cell for cell in pending if cell.kind == "latency"]
             for part in time_cells(plan, run, timed, guard=options.guard, say=progress.say):

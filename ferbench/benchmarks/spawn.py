@@ -20,7 +20,7 @@ from ferbench.benchmarks.threads import thread_environment
 from ferbench.benchmarks.worker import ERROR, REPORT, TIMES, Request
 from ferbench.errors import FerbenchError
 
-__all__ = ["WorkerError", "WorkerResult", "run_worker", "worker_environment"]
+__all__ = ["WorkerError", "WorkerResult", "kill_group", "run_worker", "worker_environment"]
 
 _TAIL_LINES = 30
 _LINE_LENGTH = 300
@@ -106,11 +106,12 @@ def _wait(request: Path, environment: dict[str, str], name: str, time_limit_s: f
             ) from None
         finally:
             # Also after Ctrl-C, and after a regular end: children that the worker left behind would disturb the next.
-            _kill_group(process)
+            kill_group(process)
     return process.returncode, log.read_text(errors="replace")
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, and every process that it started."""
     if hasattr(os, "killpg"):
         # Nobody left in the group is an error, on macOS a PermissionError.
         with suppress(ProcessLookupError, PermissionError):

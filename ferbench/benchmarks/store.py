@@ -25,36 +25,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from ferbench.benchmarks.disk import held, sweep, utc_now, write_atomically
 from ferbench.benchmarks.records import Cell, Part, Summary, digest
 from ferbench.errors import RunError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run", "utc_now", "write_atomically"]
+__all__ = ["SCRATCH", "Run", "utc_now", "write_atomically"]
 
-_TABLES = {"quality": "items", "latency": "times"}
+SCRATCH = ".scratch"
+"""Folder inside a run for what need not outlive the process that works there."""
 
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whenever the process is killed.
-
-    Raises
-    ------
-    RunError
-        If the disk is full or the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The name carries the process: two processes may write the same cell, each with its own temporary file.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}", got=error.strerror, fix="check space and permissions") from error
+_TABLES = {"quality": "items", "robustness": "items", "cross": "items", "latency": "times"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +100,8 @@ class Run:
     def mark_latest(self) -> None:
         """Point ``runs/latest`` to this run."""
         link = self.folder.parent / "latest"
+        if link.is_symlink() and os.readlink(link) == self.folder.name:
+            return  # a finished run answers from a read-only disk too
         temporary = link.with_name(f".latest.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(self.folder.name, target_is_directory=True)
@@ -124,25 +109,19 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process alone; the system lets go of it when the process ends, however it ends.
+        """Hold the folder for this process alone, and remove what a killed one left half written.
 
         Raises
         ------
         RunError
             If another process holds it.
+        StorageError
+            If the folder cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        owner = self.folder / ".owner"
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                write_atomically(owner, f"process {os.getpid()} since {utc_now()}".encode())
-                yield
-        except Timeout:
-            holder = owner.read_text() if owner.is_file() else "another process"
-            raise RunError(
-                f"the run {self.folder} is in use", got=holder, fix="wait for it, stop it, or start apart with --new"
-            ) from None
+        with held(self.folder):
+            sweep(self.folder)
+            shutil.rmtree(self.folder / SCRATCH, ignore_errors=True)
+            yield
 
     # Parts -----------------------------------------------------------------------------------------------------
 
@@ -216,7 +195,7 @@ class Run:
         return self.folder / _TABLES[kind] / f"{cell_id}.parquet"
 
     def items(self, cell_id: str) -> pd.DataFrame:
-        """Faces of a quality cell: id, subject, truth, predicted, detected, ``p_<label>``."""
+        """Faces of a scored cell: id, subject, truth, predicted, detected, ``p_<label>``; of spoilt ones severity."""
         return self._read_table("quality", cell_id)
 
     def times(self, cell_id: str) -> pd.DataFrame:
@@ -246,9 +225,12 @@ class Run:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        save(temporary)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.replace(target)
+        try:
+            save(temporary)
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         return target
 
     def read_json(self, name: str) -> Any:
@@ -288,8 +270,3 @@ def _stamp() -> str:
     """The time in UTC to the millisecond, in a form that sorts as a name: ``20261120T101500.250Z``."""
     now = time.time_ns() // 1_000_000
     return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 1000)) + f".{now % 1000:03d}Z"
-
-
-def utc_now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -171,6 +171,9 @@ class Profile(_Strict):
     warmup: Annotated[int, Field(ge=0)] = Field(default=20, description="frames before the clock counts")
     min_frames: Count = Field(default=64, description="frames timed in a round, at least")
     min_seconds: Annotated[float, Field(ge=0)] = Field(default=2.0, description="seconds timed in a round, at least")
+    cell_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="most seconds for one cell: one that takes longer is killed and becomes a failed row"
+    )
 
 
 class Suite(_Strict):

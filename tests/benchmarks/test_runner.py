@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ferbench.benchmarks.quality import execute
 from ferbench.benchmarks.runner import Outcome, RunOptions, make_plan, open_run, run_plan
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite_file import parse_suite
+from ferbench.benchmarks.work import execute
 from ferbench.errors import InvalidSuiteError, MissingDependencyError
 
 SUITE = """\
