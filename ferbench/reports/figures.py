@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from html import escape
-from io import StringIO
 from itertools import pairwise
 from math import log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ferbench.reports.colours import colour, themed
+from ferbench.reports.colours import colour
 from ferbench.reports.context import DatasetView, RowView, StageBar
+from ferbench.reports.drawing import NARROW, WIDE, as_svg, canvas, drawing_style
 from ferbench.reports.formatting import decimals_for, interval, milliseconds, number, percent
 from ferbench.reports.placement import Box, place_labels
 
@@ -20,10 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NARROW", "WIDE", "scatter_svg", "stages_svg"]
-
-WIDE, NARROW = 960, 360
-"""Widths in CSS pixels of the two drawings of each figure: for a screen or paper, and for a phone."""
+__all__ = ["scatter_svg", "stages_svg"]
 
 _MARKERS = {"baseline": "D", "classical": "o", "deep": "s"}
 _REALTIME_MS = 1000 / 30
@@ -31,7 +25,6 @@ _FLOOR_MS = 1e-3
 """A latency of zero has no place on a log axis; it is drawn here."""
 
 _MAX_LABEL = 34
-_RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "ferbench", "text.parse_math": False, "font.size": 12}
 
 
 def scatter_svg(view: DatasetView, width: int = WIDE) -> str | None:
@@ -52,13 +45,13 @@ def scatter_svg(view: DatasetView, width: int = WIDE) -> str | None:
     rows = [row for row in view.scored if row.p50 is not None and row.accuracy is not None]
     if not rows:
         return None
-    with _style():
+    with drawing_style():
         return _draw_scatter(view, rows, width)
 
 
 def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
     is_wide = width > NARROW
-    figure, axes = _canvas(width, 440 if is_wide else 380, left=48, right=16, top=30, bottom=46)
+    figure, axes = canvas(width, 440 if is_wide else 380, left=48, right=16, top=30, bottom=46)
     _scatter_axes(axes, view, rows, is_wide)
     _draw_front(axes, [row for row in rows if row.is_on_front])
     for row in rows:
@@ -72,7 +65,7 @@ def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
     )
     label = f"Accuracy against latency on {view.info.title}. {summary}."
     titles = {_gid(row, width): _tooltip(row) for row in rows}
-    return _svg(figure, label, prefix=f"{view.anchor}-scatter-{width}", titles=titles)
+    return as_svg(figure, label, prefix=f"{view.anchor}-scatter-{width}", titles=titles)
 
 
 def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "stages") -> str | None:
@@ -85,20 +78,13 @@ def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "st
     """
     if not bars:
         return None
-    with _style():
+    with drawing_style():
         return _draw_stages(bars, width, anchor)
-
-
-def _style() -> AbstractContextManager[None]:
-    """Settings for as long as texts are made: one with dollar signs in it is a name, not a formula."""
-    import matplotlib as mpl
-
-    return mpl.rc_context(_RC)
 
 
 def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
     step, height = 40, 12
-    figure, axes = _canvas(width, step * len(bars) + 28, left=4, right=4, top=2, bottom=26)
+    figure, axes = canvas(width, step * len(bars) + 28, left=4, right=4, top=2, bottom=26)
     longest = max(bar.total for bar in bars) or 1.0
     decimals = decimals_for(bar.total for bar in bars)
     room = 62 / (width - 8)
@@ -128,21 +114,7 @@ def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
         + ")"
         for bar in bars
     )
-    return _svg(figure, f"Median milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
-
-
-def _canvas(width: int, height: int, *, left: int, right: int, top: int, bottom: int) -> tuple[Figure, Axes]:
-    """A figure measured in CSS pixels (one point each), without pyplot's global state."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-    FigureCanvasSVG(figure)
-    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
-    axes = figure.add_axes(box)
-    figure.patch.set_alpha(0)
-    axes.patch.set_alpha(0)
-    return figure, axes
+    return as_svg(figure, f"Median milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
 
 
 def _x(row: RowView) -> float:
@@ -324,38 +296,3 @@ def _tooltip(row: RowView) -> str:
     within = interval(row.accuracy)
     accuracy = f"{percent(row.accuracy.value if row.accuracy else None)} %" + (f" ({within})" if within else "")
     return f"{row.name}: {accuracy}, {milliseconds(row.p50)} ms"
-
-
-def _svg(figure: Figure, label: str, *, prefix: str, titles: dict[str, str]) -> str:
-    """The figure as one inline ``<svg>``: no prologue or metadata, ids of its own, theme colours, a spoken label."""
-    # The parts of an image have no names of their own; those of a group, the links, do.
-    role = "group" if titles else "img"
-    buffer = StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(
-        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        rf'<svg viewBox="\1" role="{role}" aria-label="{_quoted(label)}">',
-        text,
-        count=1,
-    )
-    # matplotlib's style sheet would reach the whole page; the page has the same rule for its figures.
-    text = re.sub(r"<defs>\s*<style.*?</defs>", "", text, count=1, flags=re.DOTALL)
-    text = text.replace("xlink:href", "href")
-    text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--font)", text)
-    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
-    for gid, title in titles.items():
-        before, group, after = text.partition(f'<g id="{gid}">')
-        # matplotlib's links open a new window; these lead to a line of the same page.
-        after = after.replace(' target="_blank">', f' aria-label="{escape(title, quote=True)}">', 1)
-        text = f"{before}{group}<title>{escape(title)}</title>{after}"
-    text = re.sub(r'<g id="pointer-none">', '<g class="no-pointer">', text)
-    text = re.sub(r'(id="|url\(#|href="#)(?!d\d+-r\d+")(?!point-)', rf"\1{prefix}-", text)
-    return themed(text)
-
-
-def _quoted(label: str) -> str:
-    # The text goes through re.sub as a replacement, where a backslash would be read as a group.
-    return escape(label, quote=True).replace("\\", r"\\")

@@ -10,7 +10,8 @@ from markupsafe import Markup, escape
 from ferbench.reports import formatting
 from ferbench.reports.colours import STAGE_ORDER
 from ferbench.reports.context import DatasetView, ReportContext, StageBar
-from ferbench.reports.figures import NARROW, WIDE, scatter_svg, stages_svg
+from ferbench.reports.drawing import NARROW, WIDE
+from ferbench.reports.figures import scatter_svg, stages_svg
 from ferbench.reports.pages import render
 
 __all__ = ["MAX_MATRICES", "render_html"]
