@@ -22,6 +22,7 @@ _NAMES = (
     "classical",
     "deep",
     *(f"stage-{stage}" for stage in STAGE_ORDER),
+    *(f"line-{i}" for i in range(1, 9)),
 )
 TOKENS = {name: f"#0102{i:02x}" for i, name in enumerate(_NAMES, start=1)}
 """``{name of the CSS variable: placeholder}``."""

@@ -12,7 +12,9 @@ from ferbench.reports.colours import STAGE_ORDER
 from ferbench.reports.context import DatasetView, ReportContext, StageBar
 from ferbench.reports.drawing import NARROW, WIDE
 from ferbench.reports.figures import scatter_svg, stages_svg
+from ferbench.reports.multiples import multiples_svg, stroke_svg
 from ferbench.reports.pages import render
+from ferbench.reports.shifts import RobustnessView
 
 __all__ = ["MAX_MATRICES", "render_html"]
 
@@ -28,6 +30,8 @@ def render_html(context: ReportContext) -> str:
         is_html=True,
         scatter=_scatter,
         stages=_stages,
+        multiples=_multiples,
+        stroke=lambda i: Markup(stroke_svg(i)),
         axis=_accuracy_axis,
         share=_share_of_row,
         stage_decimals=_stage_decimals,
@@ -45,6 +49,11 @@ def _scatter(view: DatasetView) -> tuple[Markup, Markup] | None:
 
 def _stages(bars: Sequence[StageBar], anchor: str) -> tuple[Markup, Markup] | None:
     wide, narrow = stages_svg(bars, WIDE, anchor=anchor), stages_svg(bars, NARROW, anchor=anchor)
+    return (Markup(wide), Markup(narrow)) if wide and narrow else None
+
+
+def _multiples(view: RobustnessView) -> tuple[Markup, Markup] | None:
+    wide, narrow = multiples_svg(view, WIDE), multiples_svg(view, NARROW)
     return (Markup(wide), Markup(narrow)) if wide and narrow else None
 
 

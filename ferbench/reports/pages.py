@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ferbench.reports import formatting
 from ferbench.reports.context import MIN_FRAMES, MIN_SUPPORT, ReportContext, percentile
+from ferbench.reports.shifts import dataset_names, loss, matrix_views, robustness_views
 from ferbench.reports.verdict import device_text, verdict
 
 __all__ = ["render"]
@@ -30,6 +31,10 @@ def render(template: str, context: ReportContext, *, is_html: bool, **names: Any
     return pages.get_template(template).render(
         report=context,
         summary=context.summary,
+        robustness=robustness_views(context.summary),
+        matrices=matrix_views(context.summary),
+        names=dataset_names(context.summary),
+        loss=loss,
         verdict=verdict,
         device_text=device_text,
         percentile=percentile,
