@@ -77,6 +77,9 @@ def test_votes_go_to_the_faces_of_the_same_row(fer, fer_csv, tmp_path):
     assert samples.ids[8] == "PublicTest_00000"
     np.testing.assert_allclose(samples.votes.sum(axis=1), 1, atol=1e-6)
     assert samples.votes.dtype == np.float32
+    assert samples.vote_counts.sum(axis=1).tolist() == [10] * len(samples)
+    assert (samples.vote_counts[:, :8].argmax(axis=1) == samples.votes.argmax(axis=1)).all()
+    np.testing.assert_array_equal(samples.subset([1]).vote_counts, samples.vote_counts[[1]])
 
 
 def test_faces_that_ferplus_dropped_may_be_missing_from_the_images(fer, tmp_path):
