@@ -1,4 +1,4 @@
-"""What ``run`` and ``report`` have in common where checks are concerned: arguments, exit code, lines of the terminal."""
+"""What ``run`` and ``report`` have in common about checks: arguments, exit code, lines of the terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def checks_text(checks: ChecksView) -> str:
     loud = [(check, one) for check, one in checks.findings if one.severity != "note"]
     for check, one in loud[:_MOST]:
         wrapped = textwrap.wrap(
-            one.text,
+            f"{check.title}. {checks.told(one)}",
             WIDTH,
             initial_indent=f"  {check.code} {one.severity}: ",
             subsequent_indent=" " * 8,

@@ -39,7 +39,9 @@ _CODE = re.compile(r"FB\d+", re.IGNORECASE)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", help=f"component, dataset, pipeline, suite, check, folder of a run or model, or {SCHEMA}")
+    parser.add_argument(
+        "name", help=f"component, dataset, pipeline, suite, check, run or model (a folder), or {SCHEMA}"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 

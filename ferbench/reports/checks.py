@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ferbench.benchmarks.checks.results import SEVERITIES, CheckResult, Finding, Severity
@@ -25,12 +25,20 @@ class ChecksView:
         In the order of their codes.
     ignored : tuple of CheckResult
         Those that the user chose not to be told of, whatever they found.
+    titles : dict
+        Title of each data set by its spec where the run has several: findings then say of which they are.
     """
 
     found: tuple[CheckResult, ...]
     passed: tuple[CheckResult, ...]
     not_applicable: tuple[CheckResult, ...]
     ignored: tuple[CheckResult, ...]
+    titles: Mapping[str, str]
+
+    def told(self, one: Finding) -> str:
+        """The text of a finding, with its data set where there are several."""
+        title = self.titles.get(one.dataset or "")
+        return one.text if title is None else f"{title}: {one.text}"
 
     @property
     def findings(self) -> list[tuple[CheckResult, Finding]]:
@@ -77,4 +85,5 @@ def checks_view(summary: Summary, ignore: Iterable[str] = ()) -> ChecksView:
         tuple(check for check in told if check.status == "passed"),
         tuple(check for check in told if check.status == "not-applicable"),
         tuple(check for check in summary.checks if check.code in hidden),
+        {info.spec: info.title for info in summary.datasets} if len(summary.datasets) > 1 else {},
     )

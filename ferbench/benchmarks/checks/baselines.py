@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable, accuracy
 from ferbench.benchmarks.checks.wording import ms, named, percent, points
@@ -26,8 +27,8 @@ def no_baseline(evidence: Evidence) -> list[Found] | NotApplicable:
         return NotApplicable("nothing was scored")
     return [
         Found(
-            f"No baseline was scored on {info.title}. Always saying the commonest expression would be right on "
-            f"{percent(_majority_share(info))}, but no row shows that under the same protocol.",
+            f"Always saying the commonest expression would be right on {percent(_majority_share(info))}; no row shows "
+            "that under the same protocol.",
             info.spec,
         )
         for info, rows in scored
@@ -49,8 +50,8 @@ def not_better_than_majority(evidence: Evidence) -> list[Found] | NotApplicable:
             said = [f"{row.row} ({percent(accuracy(row))})" for row in weak]
             found.append(
                 Found(
-                    f"On {info.title}, {named(said)} {'are' if len(weak) > 1 else 'is'} not shown to be better than "
-                    f"always saying the commonest expression ({percent(bar)}).",
+                    f"{named(said)} {'are' if len(weak) > 1 else 'is'} not shown to beat {percent(bar)}, which looking "
+                    "at no face gives.",
                     info.spec,
                     tuple(row.row for row in weak),
                 )
@@ -79,9 +80,7 @@ def slower_and_not_better(evidence: Evidence) -> list[Found] | NotApplicable:
                 f"{row.row} ({ms(_p50(row, best))}) is no better than {best.row} ({ms(_p50(best, row))})"
                 for row, best in beaten
             ]
-            found.append(
-                Found(f"On {info.title}, {named(said, most=2)}.", info.spec, tuple(row.row for row, _ in beaten))
-            )
+            found.append(Found(f"{named(said, most=2)}.", info.spec, tuple(row.row for row, _ in beaten)))
     return found if any_pair else NotApplicable("fewer than two rows were scored and timed")
 
 
@@ -126,7 +125,7 @@ def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
     found, any_pair = [], False
     for info, rows in evidence.datasets():
         pairs = _pairs(evidence, info.spec)
-        neighbours = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if (a.row, b.row) in pairs]
+        neighbours = [(a, b) for a, b in pairwise(rows) if (a.row, b.row) in pairs]
         any_pair |= bool(neighbours)
         ties = [(a, b) for a, b in neighbours if pairs[a.row, b.row].verdict == "tie"]
         if not ties:
@@ -137,8 +136,8 @@ def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
         lead = f" First place is shared by {named([one.row for one in first])}." if len(first) > 1 else ""
         found.append(
             Found(
-                f"On {info.title}, {len(ties)} of {len(neighbours)} neighbours in the table cannot be told apart on "
-                f"{n:,} faces: differences of up to {points(largest)} are within the noise.{lead}",
+                f"{len(ties)} of {len(neighbours)} neighbours in the table cannot be told apart on {n:,} faces, by up "
+                f"to {points(largest)}.{lead}",
                 info.spec,
                 tuple(dict.fromkeys(one.row for pair in ties for one in pair)),
             )

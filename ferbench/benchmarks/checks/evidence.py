@@ -20,7 +20,7 @@ class Found:
     Attributes
     ----------
     text : str
-        What was found, with its numbers: whole sentences.
+        What was found, with its numbers: whole sentences that need not name the data set.
     dataset : str or None
         Spec of the data set; None for the whole run.
     rows : tuple of str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.leaks import Leaks
 from ferbench.benchmarks.checks.wording import named, percent
-from ferbench.benchmarks.records import DatasetSummary
 
 __all__ = [
     "MIN_DETECTION_RATE",
@@ -34,16 +33,16 @@ def overlap(evidence: Evidence) -> list[Found] | NotApplicable:
             continue
         known = True
         if leaks.near:
-            found.append(Found(_overlap_text(info, leaks), info.spec))
+            found.append(Found(_overlap_text(leaks), info.spec))
     return found if known else _unknown(reasons)
 
 
 _NOT_COMPARED = "the pictures of this run were not compared; run its suite again to have it done"
 
 
-def _overlap_text(info: DatasetSummary, leaks: Leaks) -> str:
+def _overlap_text(leaks: Leaks) -> str:
     share = percent(leaks.near / leaks.n_scored)
-    text = f"On {info.title}, {leaks.near:,} of {leaks.n_scored:,} scored pictures ({share}) were also learnt from: "
+    text = f"{leaks.near:,} of {leaks.n_scored:,} scored pictures ({share}): "
     text += f"{leaks.exact:,} equal in every pixel, {leaks.near - leaks.exact:,} that look the same"
     text += f" (the first is {leaks.examples[0][0]}, like {leaks.examples[0][1]})." if leaks.examples else "."
     if leaks.is_sampled:
@@ -62,7 +61,7 @@ def same_subjects(evidence: Evidence) -> list[Found] | NotApplicable:
             continue
         known = True
         if leaks.subjects:
-            text = f"On {info.title}, {leaks.subjects:,} of {leaks.n_subjects:,} scored people were also learnt from."
+            text = f"{leaks.subjects:,} of {leaks.n_subjects:,} scored people were also learnt from."
             found.append(Found(text, info.spec))
     return found if known else _unknown(reasons)
 
@@ -81,22 +80,21 @@ def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
         known |= bool(rows)
         tuned = [row.row for row in rows if any(one.by == f"the split {protocol.scored}" for one in row.searches)]
         if tuned or (protocol.tune == protocol.scored and not protocol.is_folded):
-            who = f"the settings of {named(tuned)}" if tuned else "settings"
-            text = f"On {info.title}, {who} were chosen on the split {protocol.scored!r}, which is also scored."
+            who = f"The settings of {named(tuned)}" if tuned else "Settings"
+            text = f"{who} were chosen on the split {protocol.scored!r}, which is also scored."
             found.append(Found(text, info.spec, tuple(tuned)))
-        for row in rows:
-            if row.pretrained and row.pretrained.calibrated_on == f"{info.spec} {protocol.scored}":
-                found.append(
-                    Found(
-                        f"The temperature of {row.row} was fitted on {row.pretrained.calibrated_on}, which is also "
-                        "scored: its log loss, Brier score and calibration error are too good. Its labels are not "
-                        "touched.",
-                        info.spec,
-                        (row.row,),
-                        action="Read no probabilities of this row, or score another split.",
-                        severity="warning",
-                    )
-                )
+        found += [
+            Found(
+                f"The temperature of {row.row} was fitted on {row.pretrained.calibrated_on}, which is also scored: its "
+                "log loss, Brier score and calibration error are too good. Its labels are not touched.",
+                info.spec,
+                (row.row,),
+                action="Read no probabilities of this row, or score another split.",
+                severity="warning",
+            )
+            for row in rows
+            if row.pretrained and row.pretrained.calibrated_on == f"{info.spec} {protocol.scored}"
+        ]
     return found if known else NotApplicable("the plan of this run does not say which split was scored")
 
 
@@ -109,11 +107,10 @@ def rare_classes(evidence: Evidence) -> list[Found] | NotApplicable:
         any_scored = True
         missing = [label for label, n in info.class_counts.items() if n == 0]
         rare = [f"{label} {n}" for label, n in info.class_counts.items() if 0 < n < MIN_SUPPORT]
-        said = [f"no scored face of {named(missing)}"] if missing else []
-        said += [f"fewer than {MIN_SUPPORT} of some expressions ({named(rare, most=9)})"] if rare else []
+        said = [f"No scored face of {named(missing, most=9)}."] if missing else []
+        said += [f"Fewer than {MIN_SUPPORT} scored faces: {named(rare, most=9)}."] if rare else []
         if said:
-            text = f"{info.title} has {' and '.join(said)}: scores of these are coarse, and macro averages with them."
-            found.append(Found(text, info.spec))
+            found.append(Found(" ".join(said), info.spec))
     return found if any_scored else NotApplicable("nothing was scored")
 
 
@@ -132,11 +129,13 @@ def detection_rate(evidence: Evidence) -> list[Found] | NotApplicable:
                 entry = rates.setdefault(row.pipeline.detector, (rate, quality.n_detected, quality.n, []))
                 entry[3].append(row.row)
         if rates:
-            said = [f"{name} {percent(rate)} ({found_n:,} of {n:,})" for name, (rate, found_n, n, _) in rates.items()]
+            said = [
+                f"{name} finds {percent(rate)} ({found_n:,} of {n:,})" for name, (rate, found_n, n, _) in rates.items()
+            ]
             names = tuple(name for *_, rows_of in rates.values() for name in rows_of)
             found.append(
                 Found(
-                    f"On {info.title}, the detector finds too few faces: {named(said)}. A missed face counts as wrong.",
+                    f"{named(said)}; a missed face counts as wrong.",
                     info.spec,
                     names,
                 )

@@ -164,7 +164,7 @@ def find_leaks(
 def _pairs(
     parts: Sequence[Samples], sides: npt.NDArray[np.int64], seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Pairs (P, 2) of equal pictures and of pictures that look the same, each across sides; and how many were hashed."""
+    """Pairs (P, 2) of equal pictures and of pictures that look alike, each across sides; and how many were hashed."""
     from ferbench.datasets.audit import NEAR_CORRELATION, NEAR_RADIUS
     from ferbench.datasets.near_duplicates import content_digests, fingerprint, near_pairs
 

@@ -96,9 +96,11 @@ def differing_environments(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[s
         if mine != theirs and mine is not None and theirs is not None:
             facts.append(f"{name} {mine} and {theirs}")
     mine, theirs = a.get("packages") or {}, b.get("packages") or {}
-    for name in sorted(set(mine) | set(theirs)):
-        if mine.get(name) != theirs.get(name):
-            facts.append(f"{name} {mine.get(name, 'not installed')} and {theirs.get(name, 'not installed')}")
+    facts += [
+        f"{name} {mine.get(name, 'not installed')} and {theirs.get(name, 'not installed')}"
+        for name in sorted(set(mine) | set(theirs))
+        if mine.get(name) != theirs.get(name)
+    ]
     return facts
 
 
@@ -180,7 +182,9 @@ def lossy_labels(evidence: Evidence) -> list[Found] | NotApplicable:
         said = [f"{label} → {became}" for label, became in one.mapped.items()]
         if one.status == "ok" and said:
             dropped = f"; {one.n_dropped:,} faces left out" if one.n_dropped else ""
-            text = f"{one.row}, trained on {one.trained_on} and scored on {one.dataset}: {named(said, most=9)}{dropped}."
+            text = (
+                f"{one.row}, trained on {one.trained_on} and scored on {one.dataset}: {named(said, most=9)}{dropped}."
+            )
             found.append(Found(text, one.dataset, (one.row,)))
     return found if any_scored else NotApplicable("nothing was scored")
 
@@ -199,7 +203,7 @@ def permuted_labels(evidence: Evidence) -> list[Found] | NotApplicable:
     if not rows:
         return NotApplicable("nothing was scored")
     return [
-        Found(f"{row.row} on {info.title}: {row.quality.permuted_labels}.", info.spec, (row.row,))
+        Found(f"{row.row}: {row.quality.permuted_labels}.", info.spec, (row.row,))
         for info, row in rows
         if row.quality and row.quality.permuted_labels
     ]

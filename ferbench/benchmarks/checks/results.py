@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["SEVERITIES", "CheckResult", "CheckStatus", "Finding", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
-"""``error``: a number does not mean what it says. ``warning``: it must not be trusted as it stands. ``note``: know it."""
+"""``error``: a number does not mean what it says. ``warning``: it must not be trusted as it is. ``note``: know it."""
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """Worst first."""

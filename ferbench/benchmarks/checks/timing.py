@@ -50,13 +50,13 @@ def too_few_frames(evidence: Evidence) -> list[Found] | NotApplicable:
                     if getattr(total, f"p{percentile}") is not None:
                         printed.append(row.row)
         if printed:
-            text = f"On {info.title}, the run states percentiles that too few frames carry: {named(printed)}."
+            text = f"The run states percentiles that too few frames carry, of {named(printed)}."
             found.append(Found(text, info.spec, tuple(dict.fromkeys(printed)), severity="warning"))
         if withheld:
             said = [f"p{p} ({fewest[p]:,} of {PERCENTILE_FRAMES[p]} frames)" for p in withheld]
             names = tuple(dict.fromkeys(name for p in withheld for name in withheld[p]))
             which = some(len(names), len(rows), "row")
-            text = f"On {info.title}, {named(said)} cannot be told for {which}; the reports leave them out."
+            text = f"{named(said)}: left out of the reports for {which}."
             # The leaderboard has a column of p90.
             found.append(Found(text, info.spec, names, severity="warning" if 90 in withheld else "note"))
     return found if any_timed else NOT_TIMED
@@ -72,8 +72,7 @@ def unstable_timing(evidence: Evidence) -> list[Found] | NotApplicable:
             said = [f"{row.row}{_why(latency)}" for row, latency in shaky]
             found.append(
                 Found(
-                    f"On {info.title}, the timing of {some(len(shaky), len(rows), 'row')} is unstable: "
-                    f"{named(said, most=2)}.",
+                    f"Of {some(len(shaky), len(rows), 'row')}: {named(said, most=2)}.",
                     info.spec,
                     tuple(row.row for row, _ in shaky),
                 )
@@ -109,7 +108,7 @@ def noisy_machine(evidence: Evidence) -> list[Found] | NotApplicable:
         n_bad = sum(_noisy_rounds(latency) for row in timed for latency in row.latency)
         worst = max(rounds, key=_largest_share)
         which = some(n_bad, n_rounds, "timing round")
-        return [Found(f"The guard had something to say before {which}: at worst, {worst}.", rows=names)]
+        return [Found(f"Noted before {which}; at worst, {worst}.", rows=names)]
     return [Found(f"When the run began, {'; '.join(before)}.")] if before else []
 
 
@@ -138,13 +137,13 @@ def thread_settings(evidence: Evidence) -> list[Found] | NotApplicable:
         for (scenario, device), by_row in asked.items():
             if len({frozenset(threads) for threads in by_row.values()}) > 1:
                 said = [f"{name} with {named([str(n) for n in sorted(threads)])}" for name, threads in by_row.items()]
-                text = f"On {info.title} ({scenario}, {device}), rows were timed with different threads: {named(said)}."
+                text = f"Timed with different numbers of threads ({scenario}, {device}): {named(said)}."
                 found.append(Found(text, info.spec, tuple(by_row)))
-        found += _real_threads(evidence, info.spec, info.title)
+        found += _real_threads(evidence, info.spec)
     return found if any_pair else NotApplicable("fewer than two rows were timed")
 
 
-def _real_threads(evidence: Evidence, dataset: str, title: str) -> Iterator[Found]:
+def _real_threads(evidence: Evidence, dataset: str) -> Iterator[Found]:
     """Pools of one library that had different sizes under the same setting."""
     sizes: dict[tuple[str | None, str, int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for part in evidence.parts.values():
@@ -156,7 +155,7 @@ def _real_threads(evidence: Evidence, dataset: str, title: str) -> Iterator[Foun
     for (_, _, threads, pool), rows in sizes.items():
         if len(rows) > 1:
             said = [f"{size} for {named(rows[size])}" for size in sorted(rows)]
-            text = f"On {title}, asked for {threads}, the pool of {pool} had different numbers of threads: {named(said)}."
+            text = f"Asked for {threads}, the pool of {pool} had different numbers of threads: {named(said)}."
             names = tuple(dict.fromkeys(name for some_rows in rows.values() for name in some_rows))
             yield Found(text, dataset, names)
 
@@ -168,7 +167,7 @@ def keras_overhead(evidence: Evidence) -> list[Found] | NotApplicable:
         deep = [row for row in rows if row.family == "deep"]
         slow = [row.row for row in deep if _runtime(row) == "sklearn"]
         if slow:
-            text = f"On {info.title}, {named(slow)} went through scikit-learn's interface, and so through model.predict."
+            text = f"{named(slow)} went through scikit-learn's interface, and so through model.predict."
             found.append(Found(text, info.spec, tuple(slow)))
         plain = [row for row in deep if _runtime(row) == "keras"]
         any_network |= bool(slow or plain)
@@ -181,7 +180,7 @@ def keras_overhead(evidence: Evidence) -> list[Found] | NotApplicable:
             as_predict = ", as slow as model.predict" if ratio >= AS_PREDICT else ""
             found.append(
                 Found(
-                    f"On {info.title}, {row.row} needs {ms(_classify(row.latency[0]))} to classify a face, "
+                    f"{row.row} needs {ms(_classify(row.latency[0]))} to classify a face, "
                     f"{times(ratio)} as long as {twin.row}{as_predict}.",
                     info.spec,
                     (row.row, twin.row),
@@ -222,7 +221,7 @@ def cached_frames(evidence: Evidence) -> list[Found] | NotApplicable:
     for info, row, latency in tried:
         again = latency.repeats
         if again is not None and again.is_cached and (info.spec, row.row) not in found:
-            text = f"On {info.title}, {row.row} needs {ms(again.first_ms)} for a new frame and {ms(again.again_ms)} for "
+            text = f"{row.row} needs {ms(again.first_ms)} for a new frame and {ms(again.again_ms)} for "
             text += f"the same frame again ({again.n_pairs} pairs, p {again.p:.2g})."
             found[info.spec, row.row] = Found(text, info.spec, (row.row,))
     return list(found.values())
@@ -237,7 +236,7 @@ def too_many_threads(evidence: Evidence) -> list[Found] | NotApplicable:
     for info, row, latency in watched:
         if latency.usage is not None and latency.usage.problem and (info.spec, row.row) not in found:
             asked = "1 thread" if latency.threads == 1 else f"{latency.threads} threads"
-            text = f"On {info.title}, {row.row} was to keep to {asked}: {latency.usage.problem.rstrip('.')}."
+            text = f"{row.row} was to keep to {asked}: {latency.usage.problem.rstrip('.')}."
             found[info.spec, row.row] = Found(text, info.spec, (row.row,))
     return list(found.values())
 
@@ -246,4 +245,3 @@ def _totals(rows: list[RowSummary]) -> Iterator[tuple[RowSummary, Any]]:
     for row in rows:
         for latency in row.latency:
             yield row, latency.stages["total"]
-
