@@ -15,7 +15,7 @@ import ferbench
 from ferbench.cli import VERBS
 
 PROJECT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("docs/checks/*.md")])
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 
 

@@ -37,7 +37,9 @@ class Leaks(BaseModel):
     n_train: int = Field(description="pictures that were learnt from")
     n_scored: int
     exact: int = Field(description="scored pictures with equal pixels among those that were learnt from")
-    near: int = Field(description="scored pictures that look like one that was learnt from, equal ones included")
+    near: int = Field(
+        description="scored pictures that look like one that was learnt from, equal ones included; of two people none"
+    )
     n_searched: int = Field(description="pictures among which near duplicates were looked for, both sides together")
     examples: list[tuple[str, str]] = Field(description="ids of a scored picture and its copy, three at most")
     subjects: int | None = Field(description="people who are learnt from and scored; None where nobody is named")
@@ -187,6 +189,8 @@ def _pairs(
             equal += [(i, next(mate for side, mate in first.items() if side != sides[i])) for i in group]
     near = chosen[near_pairs(prints, radius=NEAR_RADIUS, correlation=NEAR_CORRELATION)].reshape(-1, 2)
     near = near[sides[near[:, 0]] != sides[near[:, 1]]]
+    if (people := _subjects(parts)) is not None:
+        near = near[people[near[:, 0]] == people[near[:, 1]]]  # two people in one pose are no copy of each other
     return np.array(equal, dtype=np.int64).reshape(-1, 2), near, len(chosen)
 
 
@@ -212,12 +216,18 @@ def _examples(
     return [(str(ids[a]), str(ids[b])) for a, b in list(shown.items())[:3]]
 
 
+def _subjects(parts: Sequence[Samples]) -> npt.NDArray[np.str_] | None:
+    """(N,) str: who is shown; None where a part does not say."""
+    known = [part.subjects for part in parts if part.subjects is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
+
+
 def _people(
     parts: Sequence[Samples], sides: npt.NDArray[np.int64], is_scored: npt.NDArray[np.bool_]
 ) -> Mapping[str, Any]:
-    if any(part.subjects is None for part in parts):
+    names = _subjects(parts)
+    if names is None:
         return {"subjects": None, "n_subjects": None}
-    names = np.concatenate([part.subjects for part in parts if part.subjects is not None])
     scored: dict[str, set[int]] = {name: set() for name in names[is_scored].tolist()}
     for name, side in zip(names.tolist(), sides.tolist(), strict=True):
         if name in scored:

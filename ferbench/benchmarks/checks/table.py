@@ -113,7 +113,7 @@ _TABLE = (
         "rounds, and the halves of each, agree",
         "warning",
         timing.unstable_timing,
-        "Close other programs, raise warmup and min_seconds in the profile, and time again with --new.",
+        "Close other programs, raise warmup and min_seconds; time again with --new.",
     ),
     Check(
         "FB006",
@@ -121,7 +121,7 @@ _TABLE = (
         "nothing else used the machine while it timed",
         "warning",
         timing.noisy_machine,
-        "Close other programs, use mains power and a fixed clock rate, and time again with --new.",
+        "Close other programs, use mains power and a fixed clock rate; time again with --new.",
     ),
     Check(
         "FB007",

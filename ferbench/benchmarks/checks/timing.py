@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
-from ferbench.benchmarks.checks.wording import ms, named, some, times
+from ferbench.benchmarks.checks.wording import capital, ms, named, some, times
 from ferbench.benchmarks.records import LatencySummary, RowSummary
 from ferbench.benchmarks.timing_summary import PERCENTILE_FRAMES
 from ferbench.errors import FerbenchError
@@ -72,7 +72,7 @@ def unstable_timing(evidence: Evidence) -> list[Found] | NotApplicable:
             said = [f"{row.row}{_why(latency)}" for row, latency in shaky]
             found.append(
                 Found(
-                    f"Of {some(len(shaky), len(rows), 'row')}: {named(said, most=2)}.",
+                    f"{capital(some(len(shaky), len(rows), 'row'))}: {named(said, most=2)}.",
                     info.spec,
                     tuple(row.row for row, _ in shaky),
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ms", "named", "percent", "points", "some", "times"]
+__all__ = ["capital", "ms", "named", "percent", "points", "some", "times"]
 
 _NBSP = "\N{NO-BREAK SPACE}"
 MOST_NAMED = 3
@@ -19,6 +19,11 @@ def percent(share: float, decimals: int = 1) -> str:
 def points(difference: float) -> str:
     """A difference of shares in percentage points: ``"1.3 points"``."""
     return f"{100 * difference:.1f}{_NBSP}points"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large, and nothing else changed: names keep theirs."""
+    return text[:1].upper() + text[1:]
 
 
 def ms(milliseconds: float) -> str:

@@ -124,6 +124,16 @@ def test_a_copy_a_lookalike_and_a_blank_picture_are_told_apart() -> None:
     assert found.subjects is None
 
 
+def test_two_people_who_look_alike_are_no_copies_of_each_other() -> None:
+    train, scored = pictures(4, 1), pictures(4, 2)
+    scored[0] = np.clip(train[0].astype(int) + 9, 0, 255)
+    scored[1] = np.clip(train[1].astype(int) + 9, 0, 255)
+    found = leaks_between(
+        [samples(train, "a", ["ann", "bob", "cid", "dee"])], samples(scored, "t", ["ann", "eve", "fay", "gus"])
+    )
+    assert (found.near, found.subjects) == (1, 1)
+
+
 def test_copies_within_one_side_are_no_leak() -> None:
     train = pictures(8, 1)
     train[5] = train[2]
