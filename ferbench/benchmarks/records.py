@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -115,10 +116,16 @@ class Cell(_Record):
     )
     schema_version: int = SCHEMA
 
-    @property
+    @cached_property
     def id(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON of this cell, ``row`` left out."""
         return digest(self.model_dump(mode="json", exclude={"row"}))
+
+    def __copy__(self) -> Self:
+        """Another cell of the same values; whoever copies means to change some, so the id is computed anew."""
+        copied = super().__copy__()
+        copied.__dict__.pop("id", None)
+        return copied
 
 
 class CellError(_Record):
@@ -331,6 +338,6 @@ class Summary(_Record):
     robustness: list[RobustnessSummary] = Field(default_factory=list)
     transfers: list[TransferSummary] = Field(default_factory=list, description="the cross-dataset matrix, cell by cell")
     generalisation: list[GeneralisationSummary] = Field(default_factory=list)
-    checks: list[CheckResult] = Field(default_factory=list, description="in the order of their codes; empty: not checked")
+    checks: list[CheckResult] = Field(default_factory=list, description="in the order of the codes; empty: not checked")
     ignored_checks: list[str] = Field(default_factory=list, description="codes that the user chose not to be told of")
     schema_version: int = SCHEMA

@@ -33,9 +33,9 @@ from ferbench.benchmarks.records import (
     Summary,
 )
 from ferbench.benchmarks.searches import SearchSummary
+from ferbench.benchmarks.shift_summary import generalisation, summarise_robustness, summarise_transfers
 from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
-from ferbench.benchmarks.shift_summary import generalisation, summarise_robustness, summarise_transfers
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
 from ferbench.benchmarks.timing_summary import summarise_latency
@@ -179,23 +179,24 @@ def _rows_of(run: Run, plan: Plan, parts: Mapping[str, Part], cells: Sequence[Ce
     for cell in cells:
         if cell.kind in ("quality", "latency"):
             (quality if cell.kind == "quality" else timed)[cell.row].append(cell)
-    return [_row(run, plan, parts, scored, timed[name]) for name, scored in quality.items()]
+    dataset = cells[0].dataset if cells else None
+    planned = Counter(cell.row for cell in plan.cells if cell.kind == "quality" and cell.dataset == dataset)
+    return [_row(run, plan, parts, scored, timed[name], planned[name]) for name, scored in quality.items()]
 
 
-def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell], timed: Sequence[Cell]) -> _Row:
-
+def _row(
+    run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell], timed: Sequence[Cell], n_planned: int
+) -> _Row:
     first = scored[0]
     outcomes = [parts[cell.id] for cell in scored]
-    planned = [cell for cell in plan.cells if cell.kind == "quality" and (cell.row, cell.dataset) == _key(first)]
     bad = [part for part in outcomes if part.status != "ok"]
     status: Status = "ok"
     error = None
     if bad:
         status, error = bad[0].status, bad[0].error
-    elif len(outcomes) < len(planned):
-        missing = len(planned) - len(outcomes)
+    elif missing := n_planned - len(outcomes):
         status = "skipped"
-        error = CellError(type="Incomplete", message=f"{missing} of {len(planned)} folds are not done yet")
+        error = CellError(type="Incomplete", message=f"{missing} of {n_planned} folds are not done yet")
     tables = [run.items(c.id) for c in scored] if status == "ok" else []
     faces = Scored.of_tables(first.row, tables) if tables else None
     agreements = [part.metrics["agreement"] for part in outcomes if "agreement" in part.metrics]
@@ -217,10 +218,6 @@ def _row(run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell]
         pretrained=plan.saved[first.row].record() if first.row in plan.saved else None,
         seed=plan.suite.seed,
     )
-
-
-def _key(cell: Cell) -> tuple[str, str]:
-    return cell.row, cell.dataset
 
 
 def _pool_agreement(folds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

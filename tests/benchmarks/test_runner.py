@@ -83,6 +83,15 @@ def test_a_run_gives_a_row_for_each_pipeline(finished: Outcome) -> None:
     assert "detector is bypassed" in summary.datasets[0].protocol
 
 
+def test_a_run_is_checked_and_its_pictures_are_compared(finished: Outcome) -> None:
+    checks = {check.code: check for check in finished.summary.checks}
+    assert checks["FB001"].status == checks["FB010"].status == checks["FB011"].status == "passed"
+    assert checks["FB005"].status == "not-applicable"
+    rare = checks["FB013"].findings[0]
+    assert (rare.dataset, rare.severity) == (finished.summary.datasets[0].spec, "warning")
+    assert finished.run.summary().checks == finished.summary.checks
+
+
 def test_the_folder_holds_what_the_design_says(finished: Outcome) -> None:
     folder = finished.run.folder
     for name in ("suite.yaml", "plan.json", "environment.json", "summary.json", "results.parquet"):
