@@ -6,12 +6,15 @@ They stand in for saved pipelines only: worker, process, clock and files are the
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +71,31 @@ def remembers(path: str, **_: Any) -> Fake:
             if image.tobytes() not in seen:
                 spend(4)
                 seen.add(image.tobytes())
+
+    return Fake(work)
+
+
+def hashes_in_threads(path: str, **_: Any) -> Fake:
+    """Keeps eight threads at work outside the interpreter's lock, each call anew."""
+    data = bytes(2**22)
+
+    def work(images: Any) -> None:
+        threads = [threading.Thread(target=hashlib.sha256, args=(data,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return Fake(work)
+
+
+def leaves_threads(path: str, **_: Any) -> Fake:
+    """Starts a thread in every twentieth call, which sleeps and never ends."""
+    calls = count()
+
+    def work(images: Any) -> None:
+        if next(calls) % 20 == 19:
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 
     return Fake(work)
 
