@@ -138,9 +138,9 @@ class Plan:
             if row not in names | bases:
                 raise UnknownNameError(f"row of suite {self.suite.name}:", row, names)
         chosen = {name for name in names if not rows or name in rows or name.split("@")[0] in rows}
-        wanted = [cell for cell in self.cells if cell.row in chosen and (latency or cell.kind != "latency")]
-        fits = {cell.options["fit"] for cell in wanted if "fit" in cell.options}
-        return [cell for cell in self.cells if (cell.id in fits if cell.kind == "fit" else cell in wanted)]
+        wanted = {cell.id: cell for cell in self.cells if cell.row in chosen and (latency or cell.kind != "latency")}
+        fits = {cell.options["fit"] for cell in wanted.values() if "fit" in cell.options}
+        return [cell for cell in self.cells if cell.id in (fits if cell.kind == "fit" else wanted)]
 
 
 def needed_splits(suite: Suite, entry: DatasetEntry) -> tuple[str, ...]:

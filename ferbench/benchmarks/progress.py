@@ -33,7 +33,8 @@ class RunProgress:
 
     def __init__(self, plan: Plan, cells: Iterable[Cell], jobs: int) -> None:
         self._weights = {cell.id: estimate_cell(cell, plan) / (1 if cell.kind == "latency" else jobs) for cell in cells}
-        self._left, self._total = dict(self._weights), sum(self._weights.values())
+        self._open, self._total = set(self._weights), sum(self._weights.values())
+        self._rest = self._total
         self._n, self._started = 0, time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
@@ -50,7 +51,7 @@ class RunProgress:
 
     def left(self) -> str:
         """Time that the rest will take: the estimate, corrected by how wrong it was so far."""
-        rest = sum(self._left.values())
+        rest = max(self._rest, 0.0)  # not below by rounding
         spent = self._total - rest
         if spent > 0.05 * self._total:
             rest *= (time.monotonic() - self._started) / spent
@@ -63,7 +64,9 @@ class RunProgress:
     def done(self, part: Part) -> None:
         """Count a cell."""
         cell = part.cell
-        self._left.pop(cell.id, None)
+        if cell.id in self._open:
+            self._open.remove(cell.id)
+            self._rest -= self._weights[cell.id]
         self._n += 1
         what = f"{cell.kind} {cell.row} on {cell.dataset.split('(')[0]}"
         what += f" of {cell.options['trained_on'].split('(')[0]}" if cell.kind == "cross" else ""
