@@ -110,7 +110,7 @@ def test_the_transform_keeps_the_energy(wavelet: str) -> None:
         ("wavelet-cnn", {}, (47, 48), ParameterError, "even"),
         ("vgg", {"blocks": 3}, (48, 48), ParameterError, "one number for each stage"),
         ("resnet", {"width": 0}, (48, 48), ParameterError, "width of resnet"),
-        ("transfer", {"base": "mobilnet"}, (48, 48), UnknownNameError, "did you mean 'mobilenet-v2'"),
+        ("transfer", {"base": "mobilnet"}, (48, 48), UnknownNameError, "did you mean 'mobilenet' or 'mobilenet-v2'"),
         (
             "transfer",
             {"base": "vgg16", "weights": "none", "freeze": "some"},
@@ -119,6 +119,8 @@ def test_the_transform_keeps_the_energy(wavelet: str) -> None:
             "freeze of transfer",
         ),
         ("transfer", {"size": 16}, (48, 48), ParameterError, "32 pixels or more"),
+        ("transfer", {"enlarge": -1}, (48, 48), ParameterError, "enlarge of transfer"),
+        ("transfer", {"enlarge": 2}, (12, 12), ParameterError, "16 or more"),
         ("transfer", {"weights": "no/such.h5"}, (48, 48), ModelFileError, r"not there: got no/such\.h5"),
     ],
 )
@@ -149,3 +151,22 @@ def test_a_base_takes_weights_from_a_file_and_keeps_what_is_frozen(tmp_path: Pat
         np.testing.assert_array_equal(ours, theirs)
     # An input, two convolutions, a pooling and a third convolution stay; ten with a kernel and a bias each learn.
     assert len(network.trainable_variables) == 2 * (13 - 3) + 2
+
+
+def test_an_enlarging_base_takes_crops_of_any_size_and_trains_with_fused_batch_norms() -> None:
+    from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
+
+    network = transfer((None, None), 3, base="mobilenet", weights="none", enlarge=2, freeze="none")
+    rng = np.random.default_rng(0)
+    ramp = np.broadcast_to(np.arange(0, 160, 10, dtype="float32")[:, None, None], (16, 16, 1))[None]
+    larger = keras.Model(network.input, network.get_layer("interpolate").output)(ramp)
+    np.testing.assert_allclose(np.asarray(larger)[0, :-1, 0, 0], np.arange(0, 155, 5))  # between two values, their mean
+    assert network(rng.random((2, 24, 24, 1), "float32")).shape == (2, 3)
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow has fused batch norms")
+    fused = fuse_batch_norms(network)
+    kinds = [type(layer).__name__ for layer in fused._flatten_layers()]
+    assert kinds.count("FusedBatchNormalization") == 27
+    assert "BatchNormalization" not in kinds
+    crops = rng.integers(0, 256, (2, 24, 24, 1)).astype("float32")
+    np.testing.assert_allclose(np.asarray(fused(crops)), np.asarray(network(crops)), atol=1e-6)

@@ -46,6 +46,6 @@ def fuse_batch_norms(model: keras.Model) -> keras.Model:
         kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
         return kind.from_config(layer.get_config())
 
-    copy = keras.models.clone_model(model, clone_function=fused)
+    copy = keras.models.clone_model(model, clone_function=fused, recursive=True)
     copy.set_weights(model.get_weights())
     return copy

@@ -52,6 +52,7 @@ _CAFFE = (-103.939, -116.779, -123.68)
 """Means of blue, green and red, in the order of the original weights."""
 
 BASES: dict[str, Base] = {
+    "mobilenet": Base(keras.applications.MobileNet, scale=(1 / 127.5,) * 3, offset=(-1.0,) * 3),
     "mobilenet-v2": Base(keras.applications.MobileNetV2, scale=(1 / 127.5,) * 3, offset=(-1.0,) * 3),
     "efficientnet-b0": Base(
         keras.applications.EfficientNetB0,
@@ -74,6 +75,7 @@ def transfer(
     weights: str = "imagenet",
     freeze: str | int = "all",
     size: int = 96,
+    enlarge: int = 0,
     dropout: float = 0.2,
 ) -> keras.Model:
     """A network of keras.applications, trained on ImageNet, under a new last layer.
@@ -85,13 +87,15 @@ def transfer(
     n_classes : int
         Number of expressions.
     base : str
-        mobilenet-v2, efficientnet-b0, vgg16 or resnet50.
+        mobilenet, mobilenet-v2, efficientnet-b0, vgg16 or resnet50.
     weights : str
         ``imagenet`` (Keras' own, fetched once and kept), the path of a weights file without the top, or ``none``.
     freeze : "all", "none" or int
         What of the base stays as it is: all, nothing, or this many layers from its input.
     size : int
         Side to which crops are resized, pixels; 32 or more.
+    enlarge : int
+        Instead of ``size``: make crops of any size this many times larger, as training with ``side`` needs.
     dropout : float
         Share of features dropped before the last layer.
 
@@ -108,10 +112,17 @@ def transfer(
     chosen = BASES[base]
     if isinstance(size, bool) or not isinstance(size, int) or size < SMALLEST:
         raise ParameterError("size of transfer", got=repr(size), expected=f"{SMALLEST} pixels or more")
-    image, _ = gray_crops(shape, "transfer", smallest=8)
-    network = _with_weights(chosen, base, weights, size)
+    if isinstance(enlarge, bool) or not isinstance(enlarge, int) or enlarge < 0:
+        raise ParameterError("enlarge of transfer", got=repr(enlarge), expected="a whole number, or 0 for size instead")
+    image, _ = gray_crops(shape, "transfer", smallest=-(-SMALLEST // enlarge) if enlarge else 8)
+    network = _with_weights(chosen, base, weights, None if enlarge else size)
     _freeze(network, freeze)
-    x = layers.Resizing(size, size, name="resize")(image)
+    if enlarge:
+        # Linear interpolation, but for half a pixel's shift: Keras 3.15 has its own for sides known beforehand only.
+        x = layers.UpSampling2D(enlarge, name="enlarge")(image)
+        x = layers.AveragePooling2D(enlarge, strides=1, padding="same", name="interpolate")(x)
+    else:
+        x = layers.Resizing(size, size, name="resize")(image)
     x = layers.Concatenate(name="three_channels")([x, x, x])
     x = _preprocessed(x, chosen, weights)
     x = layers.Dropout(dropout)(network(x))
@@ -124,7 +135,7 @@ def _preprocessed(x: Tensor, base: Base, weights: str) -> Tensor:
     return layers.Rescaling(list(scale or ()), offset=list(offset or ()), name="preprocess")(x)
 
 
-def _with_weights(base: Base, name: str, weights: str, size: int) -> keras.Model:
+def _with_weights(base: Base, name: str, weights: str, size: int | None) -> keras.Model:
     """The base without its top, averaged over its last maps."""
     arguments: dict[str, Any] = {"include_top": False, "input_shape": (size, size, 3), "pooling": "avg"}
     if weights == "none":
