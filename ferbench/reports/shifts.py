@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ferbench.benchmarks.evidence import Estimate
 from ferbench.benchmarks.records import DatasetSummary, Summary
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
+from ferbench.registry import Spec, parse_spec
 from ferbench.reports.formatting import points
 
 __all__ = ["MAX_LINES", "MatrixView", "RobustnessView", "dataset_names", "loss", "matrix_views", "robustness_views"]
@@ -136,13 +137,19 @@ def matrix_views(summary: Summary) -> list[MatrixView]:
 
 
 def dataset_names(summary: Summary) -> dict[str, str]:
-    """Short names of the data sets: the title where it tells them apart, the spec otherwise."""
-    titles = [info.title for info in summary.datasets]
-    return {info.spec: info.title if titles.count(info.title) == 1 else info.spec for info in summary.datasets}
+    """Short names of the data sets: the title, or where several share it the spec with what tells them apart."""
+    names = {}
+    for info in summary.datasets:
+        alike = [parse_spec(other.spec).params for other in summary.datasets if other.title == info.title]
+        own = parse_spec(info.spec)
+        # A parameter that only one of them has tells it apart, too.
+        apart = {k: v for k, v in own.params.items() if any(params.get(k, ...) != v for params in alike)}
+        names[info.spec] = info.title if len(alike) == 1 else str(Spec(own.name, apart))
+    return names
 
 
 def loss(drop: Estimate) -> str:
-    """A loss in points: ``"−5.2"``; in parentheses where its interval holds 0, or where there is none."""
+    """What is lost, as a difference in points: ``"−5.2"``; in parentheses where its interval holds 0 or is not known."""
     text = points(-drop.value)
     is_shown = drop.low is not None and drop.high is not None and (drop.low > 0 or drop.high < 0)
     return text if is_shown else f"({text})"
