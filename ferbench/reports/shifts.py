@@ -149,7 +149,7 @@ def dataset_names(summary: Summary) -> dict[str, str]:
 
 
 def loss(drop: Estimate) -> str:
-    """What is lost, as a difference in points: ``"−5.2"``; in parentheses where its interval holds 0 or is not known."""
+    """What is lost, as a difference in points: ``"−5.2"``; in parentheses where its interval holds 0 or is unknown."""
     text = points(-drop.value)
     is_shown = drop.low is not None and drop.high is not None and (drop.low > 0 or drop.high < 0)
     return text if is_shown else f"({text})"
