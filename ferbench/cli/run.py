@@ -84,6 +84,10 @@ def main(args: argparse.Namespace) -> int:
     summary = remember_ignored(outcome.run, outcome.summary, ignore)
     report = _report(outcome.run.folder, is_new=outcome.n_done > 0)
     print(leaderboard(summary))
+    if summary.robustness or summary.transfers:
+        from ferbench.cli.shifts import shifts_text
+
+        print(shifts_text(summary))
 
     from ferbench.reports.checks import checks_view
 
@@ -111,6 +115,8 @@ def leaderboard(summary: Summary) -> str:
     lines = []
     for dataset in summary.datasets:
         rows = [row for row in summary.rows if row.dataset == dataset.spec]
+        if not rows:
+            continue  # scored only with what was learnt elsewhere
         rows.sort(key=lambda row: -_accuracy(row))
         label = "synthetic faces" if dataset.is_synthetic else dataset.title
         lines += ["", f"{dataset.spec}: {label}, {dataset.n_eval:,} faces scored"[:WIDTH]]
