@@ -75,11 +75,17 @@ def _arrivals(scenario: Scenario) -> str:
 
 def frames_needed(cell: Cell) -> int:
     """Distinct frames with which no timed call up to ``min_frames`` meets a frame for the second time."""
-    batch = parse_scenario(cell.scenario).batch
+    scenario = parse_scenario(cell.scenario)
+    batch = scenario.batch
     options = DEFAULT_OPTIONS | cell.options
-    calls = max(MIN_CALLS, -(-int(options["min_frames"]) // batch))
+    calls = max(MIN_CALLS, -(-_least_frames(scenario, int(options["min_frames"])) // batch))
     warm_up = max(1, -(-int(options["warmup"]) // batch))
     return (calls + warm_up) * batch
+
+
+def _least_frames(scenario: Scenario, min_frames: int) -> int:
+    """Frames of a round: of streams each gives so many, since it is their arrivals that percentiles are taken of."""
+    return min_frames * scenario.batch if scenario.name == "multi-stream" else min_frames
 
 
 def measure_latency(
@@ -153,7 +159,7 @@ def measure_latency(
             frames=str(frames.resolve()),
             batch=scenario.batch,
             warmup=int(options["warmup"]),
-            min_frames=int(options["min_frames"]),
+            min_frames=_least_frames(scenario, int(options["min_frames"])),
             min_seconds=float(options["min_seconds"]),
             folder=str(Path(folder).resolve()),
             parent=os.getpid(),

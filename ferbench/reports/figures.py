@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING
 
 from ferbench.reports.colours import colour
-from ferbench.reports.context import DatasetView, RowView, StageBar
+from ferbench.reports.context import DatasetView, RowView
 from ferbench.reports.drawing import NARROW, WIDE, as_svg, canvas, drawing_style
-from ferbench.reports.formatting import decimals_for, interval, milliseconds, number, percent
+from ferbench.reports.formatting import interval, milliseconds, number, percent
 from ferbench.reports.placement import Box, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["scatter_svg", "stages_svg"]
+__all__ = ["scatter_svg"]
 
 _MARKERS = {"baseline": "D", "classical": "o", "deep": "s"}
 _REALTIME_MS = 1000 / 30
@@ -66,55 +65,6 @@ def _draw_scatter(view: DatasetView, rows: list[RowView], width: int) -> str:
     label = f"Accuracy against latency on {view.info.title}. {summary}."
     titles = {_gid(row, width): _tooltip(row) for row in rows}
     return as_svg(figure, label, prefix=f"{view.anchor}-scatter-{width}", titles=titles)
-
-
-def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "stages") -> str | None:
-    """Median milliseconds per frame as one stacked bar for each row, its name above the bar.
-
-    Returns
-    -------
-    str or None
-        An ``<svg>`` element, or None where there is no bar.
-    """
-    if not bars:
-        return None
-    with drawing_style():
-        return _draw_stages(bars, width, anchor)
-
-
-def _draw_stages(bars: Sequence[StageBar], width: int, anchor: str) -> str:
-    step, height = 40, 12
-    figure, axes = canvas(width, step * len(bars) + 28, left=4, right=4, top=2, bottom=26)
-    longest = max(bar.total for bar in bars) or 1.0
-    decimals = decimals_for(bar.total for bar in bars)
-    room = 62 / (width - 8)
-    axes.set_xlim(0, longest / (1 - room))
-    axes.set_ylim(step * len(bars), 0)
-    for i, bar in enumerate(bars):
-        y, left = step * i + 28, 0.0
-        rank = f"{bar.row.rank}  " if bar.row.rank else ""
-        axes.text(0, y - 9, rank + _shortened(bar.row.name, width // 9), color=colour("ink"), va="bottom", size=12)
-        for stage, ms in bar.stages:
-            axes.barh(
-                y, ms, left=left, height=height, color=colour(f"stage-{stage}"), edgecolor=colour("surface"), lw=0.6
-            )
-            left += ms
-        offset = longest * 8 / (width - 70)
-        axes.text(
-            max(left, bar.total) + offset, y, number(bar.total, decimals), color=colour("ink"), va="center", size=12
-        )
-    axes.yaxis.set_visible(False)
-    axes.set_xlabel("median ms per frame", color=colour("muted"), loc="left", labelpad=4)
-    axes.set_xticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    texts = "; ".join(
-        f"{bar.row.name}: {number(bar.total, decimals)} ms ("
-        + ", ".join(f"{stage} {milliseconds(ms)}" for stage, ms in bar.stages)
-        + ")"
-        for bar in bars
-    )
-    return as_svg(figure, f"Median milliseconds per frame by stage. {texts}.", prefix=f"{anchor}-{width}", titles={})
 
 
 def _x(row: RowView) -> float:

@@ -11,10 +11,11 @@ from ferbench.reports import formatting
 from ferbench.reports.colours import STAGE_ORDER
 from ferbench.reports.context import DatasetView, ReportContext, StageBar
 from ferbench.reports.drawing import NARROW, WIDE
-from ferbench.reports.figures import scatter_svg, stages_svg
+from ferbench.reports.figures import scatter_svg
 from ferbench.reports.multiples import multiples_svg, stroke_svg
 from ferbench.reports.pages import render
 from ferbench.reports.shifts import RobustnessView
+from ferbench.reports.waterfall import stages_svg
 
 __all__ = ["MAX_MATRICES", "render_html"]
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ferbench.reports import formatting
 from ferbench.reports.context import MIN_FRAMES, MIN_SUPPORT, ReportContext, percentile
+from ferbench.reports.pace import energy_text, fixed_rates, has_pace, highest_rate, resources, streams
 from ferbench.reports.shifts import dataset_names, loss, matrix_views, robustness_views
 from ferbench.reports.verdict import device_text, verdict
 
@@ -35,6 +36,12 @@ def render(template: str, context: ReportContext, *, is_html: bool, **names: Any
         matrices=matrix_views(context.summary),
         names=dataset_names(context.summary),
         loss=loss,
+        has_pace=has_pace,
+        fixed_rates=fixed_rates,
+        streams=streams,
+        highest_rate=highest_rate,
+        resources=resources,
+        energy_text=energy_text,
         verdict=verdict,
         device_text=device_text,
         percentile=percentile,
