@@ -134,6 +134,7 @@ def summarise_latency(rounds: Sequence[tuple[Mapping[str, Any], pd.DataFrame]]) 
 
 
 def per_frame_ms(times: pd.DataFrame, stage: str) -> npt.NDArray[np.float64]:
+    """Milliseconds a frame that each call spent in a stage, one value a call."""
     # A stage missing in one round of several is a call without a face in all of it: it took no time.
     values = times[f"{stage}_ns"].fillna(0).clip(lower=0)
     return np.asarray(values / times["n_frames"] / 1e6, dtype=np.float64)
