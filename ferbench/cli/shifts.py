@@ -9,6 +9,8 @@ from ferbench.reports.shifts import MatrixView, RobustnessView, dataset_names, l
 __all__ = ["shifts_text"]
 
 WIDTH = 80
+SHORT = 16
+"""Longest name of a data set that heads a column; longer ones are numbered."""
 
 
 def shifts_text(summary: Summary) -> str:
@@ -19,17 +21,23 @@ def shifts_text(summary: Summary) -> str:
         lines += ["", *_robustness(view, names)]
     matrices = matrix_views(summary)
     if matrices:
-        lines += ["", "across data sets: accuracy %, in brackets where learnt and scored are one data set;"]
-        lines.append("the second number is the difference to learning from the scored data set")
+        lines += ["", "across data sets: learnt from the line's, scored on the column's; accuracy %"]
+        if any(len(name) > SHORT for name in names.values()):
+            lines += [_cut(f"  {i} = {name}", WIDTH) for i, name in enumerate(names.values(), start=1)]
+            names = {spec: str(i) for i, spec in enumerate(names, start=1)}
     for matrix in matrices:
         lines += _matrix(matrix, names)
+    if matrices:
+        lines.append("[one data set]; otherwise the difference to learning there, (in doubt)")
     return "\n".join(lines)
 
 
 def _robustness(view: RobustnessView, names: dict[str, str]) -> list[str]:
     severities = ", ".join(map(str, view.severities))
-    head = f"robustness, {names[view.info.spec]}: {len(view.names)} corruptions, severities {severities}"
-    lines = [_cut(head, WIDTH)]
+    lines = [
+        _cut(f"robustness on {names[view.info.spec]}", WIDTH),
+        f"{len(view.names)} corruptions, severities {severities}; relative: corrupted / clean",
+    ]
     if view.rows:
         lines.append(f"{'pipeline':<32} {'clean':>7} {'corrupted':>10} {'relative':>9} {'95 %':>13} {'mCE':>5}")
     for row in view.rows:
@@ -51,7 +59,7 @@ def _matrix(matrix: MatrixView, names: dict[str, str]) -> list[str]:
         text = ""
         for info in shown:
             one = matrix.cells.get((source, info.spec))
-            said = "-" if one is None else one.status
+            said = "-" if one is None else str(one.status)
             if one is not None and one.accuracy is not None:
                 said = f"{100 * one.accuracy.value:.1f}"
                 said = f"[{said}]" if one.is_diagonal else f"{said} {loss(one.drop)}" if one.drop else said
