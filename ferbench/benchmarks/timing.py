@@ -178,8 +178,8 @@ def _one_after_the_other(calls: Calls, request: Request) -> None:
         done += request.batch
 
 
-def _at_rate(calls: Calls, request: Request, hz: float, meter: _Meter) -> Delivery:
-    n = max(request.min_frames, MIN_CALLS, ceil(hz * request.min_seconds))
+def _at_rate(calls: Calls, request: Request, hz: float, meter: _Meter, *, least: int = MIN_CALLS) -> Delivery:
+    n = max(request.min_frames, least, ceil(hz * request.min_seconds))
     with meter.running():
         delivery = deliver(calls.answer, hz, n)
         meter.idle_s = delivery.slept_s
@@ -198,7 +198,7 @@ def _at_highest_rate(calls: Calls, request: Request, meter: _Meter) -> dict[str,
     hz = found.low or found.high or max(MIN_HZ, min(MAX_HZ, guess))
     for attempt in range(1, _CONFIRMATIONS + 1):
         calls.forget()
-        delivery = _at_rate(calls, request, hz, meter)
+        delivery = _at_rate(calls, request, hz, meter, least=TRIAL_FRAMES)
         if delivery.keeps_up:
             low = hz
             break

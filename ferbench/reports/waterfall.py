@@ -21,9 +21,8 @@ _STEP, _BAR = 15, 9
 _HEAD, _FOOT = 21, 14
 """CSS pixels for a row's name, and between two rows."""
 
-_TEXT = 11
-_LETTER = 6.0
-"""Font size of a stage's text, and CSS pixels of one of its letters."""
+_TEXT, _ROOM = 11, 92
+"""Font size of a stage's text, and CSS pixels kept free for that of the last."""
 
 
 def stages_svg(bars: Sequence[StageBar], width: int = WIDE, *, anchor: str = "stages") -> str | None:
@@ -52,8 +51,9 @@ def _draw(bars: Sequence[StageBar], width: int, anchor: str) -> str:
     heights = [_HEAD + _STEP * len(bar.stages) + _FOOT for bar in bars]
     figure, axes = canvas(width, sum(heights) + 28, left=4, right=4, top=2, bottom=26)
     decimals = decimals_for(bar.total for bar in bars)
-    longest = max(max(bar.total, sum(ms for _, ms in bar.stages)) for bar in bars) or 1.0
-    axes.set_xlim(0, longest)
+    longest = max(sum(ms for _, ms in bar.stages) for bar in bars) or 1.0
+    right = longest * (width - 8) / (width - 8 - _ROOM)
+    axes.set_xlim(0, right)
     axes.set_ylim(sum(heights), 0)
     top = 0
     for bar, height in zip(bars, heights, strict=True):
@@ -61,8 +61,8 @@ def _draw(bars: Sequence[StageBar], width: int, anchor: str) -> str:
         name = rank + _shortened(bar.row.name, (width - 90) // 7)
         axes.text(0, top + _HEAD - 6, name, color=colour("ink"), va="bottom", size=12)
         total = f"{number(bar.total, decimals)} ms"
-        axes.text(longest, top + _HEAD - 6, total, color=colour("ink"), va="bottom", ha="right", size=12)
-        _draw_stages(axes, bar, top + _HEAD, longest / (width - 8))
+        axes.text(right, top + _HEAD - 6, total, color=colour("ink"), va="bottom", ha="right", size=12)
+        _draw_stages(axes, bar, top + _HEAD, right / (width - 8))
         top += height
     axes.yaxis.set_visible(False)
     axes.set_xlabel("median ms per frame", color=colour("muted"), loc="left", labelpad=4)
@@ -75,23 +75,16 @@ def _draw(bars: Sequence[StageBar], width: int, anchor: str) -> str:
 
 
 def _draw_stages(axes: Axes, bar: StageBar, top: float, ms_per_pixel: float) -> None:
-    """One row's stages from ``top`` down, each with a line to the one that follows and its text where there is room."""
-    end, right = 0.0, axes.get_xlim()[1]
+    """One row's stages from ``top`` down, each with a line to the one that follows, and its text after it."""
+    end = 0.0
     for i, (stage, ms) in enumerate(bar.stages):
         y = top + _STEP * i + _BAR / 2
         axes.barh(y, max(ms, ms_per_pixel), left=end, height=_BAR, color=colour(f"stage-{stage}"))
-        start, end = end, end + ms
+        end += ms
         if i + 1 < len(bar.stages):
             axes.plot([end, end], [y + _BAR / 2, y + _STEP - _BAR / 2], color=colour("muted"), lw=0.8)
-        text = f"{stage} {milliseconds(ms)}"
-        room = (_LETTER * len(text) + 6) * ms_per_pixel
-        if end + room <= right or start < room:
-            x, side = end + 5 * ms_per_pixel, "left"
-            if end + room > right:  # A bar from end to end: its text goes on the line of the next.
-                x, side, y = right, "right", y + _STEP
-        else:
-            x, side = start - 5 * ms_per_pixel, "right"
-        axes.text(x, y, text, color=colour("muted"), va="center_baseline", ha=side, size=_TEXT)
+        text, x = f"{stage} {milliseconds(ms)}", end + 6 * ms_per_pixel
+        axes.text(x, y, text, color=colour("muted"), va="center_baseline", size=_TEXT)
 
 
 def _spoken(bars: Sequence[StageBar]) -> str:
