@@ -39,14 +39,14 @@ def _robustness(view: RobustnessView, names: dict[str, str]) -> list[str]:
         f"{len(view.names)} corruptions, severities {severities}; relative: corrupted / clean",
     ]
     if view.rows:
-        lines.append(f"{'pipeline':<32} {'clean':>7} {'corrupted':>10} {'relative':>9} {'95 %':>13} {'mCE':>5}")
+        lines.append(f"{'pipeline':<31} {'clean':>7} {'corrupted':>10} {'relative':>9} {'95 %':>13} {'mCE':>5}")
     for row in view.rows:
         shares = [_percent(row.clean), _percent(row.mean), _percent(row.relative)]
         within = row.relative
         interval = f"{within.low:.1%} {within.high:.1%}" if within and within.low is not None and within.high else "-"
         mce = f"{row.mce.value:.2f}" if row.mce else "-"
-        lines.append(f"{_cut(row.row, 32):<32} {shares[0]:>7} {shares[1]:>10} {shares[2]:>9} {interval:>13} {mce:>5}")
-    lines += [_cut(f"{_cut(row.row, 32):<32} {row.status}: {row.reason}", WIDTH) for row in view.others]
+        lines.append(f"{_cut(row.row, 31):<31} {shares[0]:>7} {shares[1]:>10} {shares[2]:>9} {interval:>13} {mce:>5}")
+    lines += [_cut(f"{_cut(row.row, 31):<31} {row.status}: {row.reason}", WIDTH) for row in view.others]
     return lines
 
 
