@@ -205,6 +205,7 @@ def _suite(path: Path) -> Page:
 def _run(folder: Path) -> Page:
     from ferbench.benchmarks.searches import say
     from ferbench.benchmarks.store import Run
+    from ferbench.reports.pace import pace_text
 
     summary = Run.open(folder).summary()
     rows = {}
@@ -213,7 +214,7 @@ def _run(folder: Path) -> Page:
         if row.quality is not None:
             accuracy = row.quality.end_to_end["accuracy"]
             facts.append(f"accuracy {accuracy.value:.3f}")
-        facts += [f"{latency.stages['total'].p50:.2f} ms ({latency.scenario})" for latency in row.latency]
+        facts += [pace_text(latency) for latency in row.latency]
         facts += [f"tuned to {say(search.parameters)}" for search in row.searches[:1] if len(row.searches) == 1]
         rows[f"{row.row} on {row.dataset}"] = ", ".join(facts)
     return {
@@ -224,7 +225,18 @@ def _run(folder: Path) -> Page:
         "command": summary.command,
         "cells": f"{summary.n_cells}, of which {summary.n_failed} failed and {summary.n_skipped} skipped",
         "rows": rows,
+        "cold start": _cold_starts(summary),
         **_searches(summary),
+    }
+
+
+def _cold_starts(summary: Summary) -> dict[str, str]:
+    """What the first frame of a process waits for, by row; no part of any time of a frame."""
+    return {
+        f"{row.row} on {row.dataset}": f"import {one.import_s:.2f} s, load {one.load_s:.2f} s, "
+        f"first call {one.first_call_ms:.1f} ms; {one.peak_rss_mib:.0f} MiB"
+        for row in summary.rows
+        for one in row.latency[:1]
     }
 
 

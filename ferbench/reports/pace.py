@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ferbench.benchmarks.records import LatencySummary
 from ferbench.benchmarks.timing_records import Energy, FixedRate
 from ferbench.reports.context import Condition, DatasetView, RowView, condition_of
-from ferbench.reports.formatting import number
+from ferbench.reports.formatting import milliseconds, number, percent
 
-__all__ = ["Timed", "energy_text", "fixed_rates", "has_pace", "highest_rate", "resources", "streams"]
+__all__ = ["Timed", "energy_text", "fixed_rates", "has_pace", "highest_rate", "pace_text", "resources", "streams"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,18 @@ def highest_rate(rate: FixedRate) -> str:
     if low is None:
         return "not found" if high is None else f"below {high}"
     return f"{low} or more" if high is None else f"{low} to {high}"
+
+
+def pace_text(latency: LatencySummary) -> str:
+    """A scenario's main figure in a few words: ``"4.51 ms (single-stream)"``, ``"2.1 % dropped, age 9.9 ms (…)"``."""
+    rate = latency.fixed_rate
+    if latency.together is not None:
+        return f"all answered in {milliseconds(latency.together.p50)} ms ({latency.scenario})"
+    if rate is None:
+        return f"{latency.stages['total'].p50:.2f} ms ({latency.scenario})"
+    found = f"highest rate {highest_rate(rate)} Hz, " if rate.is_searched else ""
+    dropped = f"{percent(rate.drop_share)} % dropped, age {milliseconds(rate.age_p50)} ms"
+    return f"{found}{dropped} ({latency.scenario})"
 
 
 def energy_text(energy: Energy | None) -> str:
