@@ -23,7 +23,9 @@ Array = npt.NDArray[np.float64]
 N_BINS = 10
 """Bins of the reliability diagram: fewer than the calibration error's 15, so that each interval says something."""
 
-N_POINTS = 41
+N_POINTS = 40
+"""Points of the risk-coverage curve; it begins at a fortieth of the faces, since the risk of a few is noise."""
+
 _N_RESAMPLES = 1000
 
 
@@ -124,7 +126,7 @@ def summarise_confidence(
     if areas:
         low, high = (float(x) for x in np.nanpercentile(np.concatenate(areas), [2.5, 97.5]))
     coverage, risk = risk_coverage(confidence, wrong)
-    at = np.unique(np.searchsorted(coverage, np.linspace(coverage[0], 1, N_POINTS) - 1e-9))
+    at = np.unique(np.searchsorted(coverage, np.linspace(1 / N_POINTS, 1, N_POINTS) - 1e-9))
     best = aurc(-wrong.astype(np.float64) - np.arange(n) / (2 * n), wrong)
     return ConfidenceSummary(
         aurc=Estimate(value=area, low=low, high=high),

@@ -43,7 +43,7 @@ MIN_FRAMES = {"p50": 1, "p90": 64, "p95": 130, "p99": 662}
 """Frames that a percentile needs before it is printed; the counts of MLPerf's LoadGen."""
 
 Condition = tuple[str, str, int, str]
-"""What makes two latencies comparable: scenario, device, threads, frames."""
+"""What makes two latencies comparable: scenario, device, threads, frames (and the machine, where there are several)."""
 
 
 def percentile(times: StageTimes | None, name: str) -> float | None:
@@ -204,6 +204,11 @@ class DatasetView:
         return max(self.info.class_counts.values()) / total if total else None
 
     @property
+    def annotators(self) -> Estimate | None:
+        """How often one human annotator agrees with the plurality of the others on these faces; None if not known."""
+        return self.info.evidence.annotators if self.info.evidence else None
+
+    @property
     def interval_over(self) -> str:
         """What the intervals resample: ``faces`` or ``subjects``."""
         return " and ".join(dict.fromkeys(row.quality.interval_over for row in self.scored if row.quality))
@@ -311,7 +316,8 @@ class ReportContext:
 
 def condition_of(latency: LatencySummary) -> Condition:
     """The condition under which a latency was taken."""
-    return (latency.scenario, latency.device, latency.threads, latency.frames)
+    where = f"; on machine {latency.machine}" if latency.machine else ""
+    return (latency.scenario, latency.device, latency.threads, latency.frames + where)
 
 
 def build_context(summary: Summary, ignore: Sequence[str] = ()) -> ReportContext:

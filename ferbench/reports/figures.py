@@ -81,7 +81,7 @@ def _scatter_axes(axes: Axes, view: DatasetView, rows: list[RowView], is_wide: b
     lows = [100 * row.accuracy.low for row in rows if row.accuracy and row.accuracy.low is not None]
     reference = 100 * view.majority_share if view.majority_share is not None else None
     bottom = min([*ys, *lows, *([reference] if reference is not None else [])])
-    top = max([*ys, *highs])
+    top = max([*ys, *highs, *([100 * view.annotators.value] if view.annotators else [])])
     pad = max(2.0, 0.07 * (top - bottom))
     axes.set_ylim(max(0.0, bottom - pad), min(100.0, top + pad) if top < 100 else 102)
     axes.set_xscale("log")
@@ -108,6 +108,9 @@ def _scatter_axes(axes: Axes, view: DatasetView, rows: list[RowView], is_wide: b
     )
     if reference is not None:
         _reference_lines(axes, reference, is_wide)
+    if view.annotators:
+        text = "one annotator against the others" if is_wide else "one annotator"
+        _level(axes, 100 * view.annotators.value, f"{text}, {percent(view.annotators.value)} %")
 
 
 def _log_ticks(axes: Axes, *, few: bool) -> None:
@@ -123,18 +126,8 @@ def _log_ticks(axes: Axes, *, few: bool) -> None:
 
 
 def _reference_lines(axes: Axes, reference: float, is_wide: bool) -> None:
-    axes.axhline(reference, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
-    axes.annotate(
-        f"always the commonest class, {number(reference, 1)} %" if is_wide else "commonest class",
-        xy=(1, reference),
-        xycoords=("axes fraction", "data"),
-        xytext=(-2, 5),
-        textcoords="offset points",
-        ha="right",
-        color=colour("muted"),
-        size=11,
-        bbox={"facecolor": colour("surface"), "edgecolor": "none", "pad": 1.5},
-    )
+    text = f"always the commonest class, {number(reference, 1)} %" if is_wide else "commonest class"
+    _level(axes, reference, text)
     low, high = axes.get_xlim()
     if low < _REALTIME_MS < high:
         axes.axvline(_REALTIME_MS, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
@@ -148,6 +141,22 @@ def _reference_lines(axes: Axes, reference: float, is_wide: bool) -> None:
             color=colour("muted"),
             size=11,
         )
+
+
+def _level(axes: Axes, percentage: float, text: str) -> None:
+    """A dotted line across, with its name at the right."""
+    axes.axhline(percentage, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
+    axes.annotate(
+        text,
+        xy=(1, percentage),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 5),
+        textcoords="offset points",
+        ha="right",
+        color=colour("muted"),
+        size=11,
+        bbox={"facecolor": colour("surface"), "edgecolor": "none", "pad": 1.5},
+    )
 
 
 def _draw_front(axes: Axes, front: list[RowView]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
 from ferbench.reports import formatting
 from ferbench.reports.colours import STAGE_ORDER
+from ferbench.reports.confidence_figures import reliability_svg, risk_svg
 from ferbench.reports.context import DatasetView, ReportContext, StageBar
+from ferbench.reports.critical_difference import critical_svg
 from ferbench.reports.drawing import NARROW, WIDE
 from ferbench.reports.figures import scatter_svg
 from ferbench.reports.multiples import multiples_svg, stroke_svg
@@ -32,6 +34,9 @@ def render_html(context: ReportContext) -> str:
         scatter=_scatter,
         stages=_stages,
         multiples=_multiples,
+        risk=lambda view: _two_widths(lambda width: risk_svg(view, width)),
+        reliability=lambda view: _two_widths(lambda width: reliability_svg(view, width)),
+        critical=lambda across: _two_widths(lambda width: critical_svg(across, width)),
         stroke=lambda i: Markup(stroke_svg(i)),
         axis=_accuracy_axis,
         share=_share_of_row,
@@ -56,6 +61,10 @@ def _stages(bars: Sequence[StageBar], anchor: str) -> tuple[Markup, Markup] | No
 def _multiples(view: RobustnessView) -> tuple[Markup, Markup] | None:
     wide, narrow = multiples_svg(view, WIDE), multiples_svg(view, NARROW)
     return (Markup(wide), Markup(narrow)) if wide and narrow else None
+
+
+def _two_widths(draw: Callable[[int], str | None]) -> tuple[Markup, Markup]:
+    return Markup(draw(WIDE) or ""), Markup(draw(NARROW) or "")
 
 
 def _breakable(name: str) -> Markup:

@@ -13,12 +13,14 @@ from ferbench.reports.shifts import RobustnessView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["multiples_svg", "stroke_svg"]
+__all__ = ["DASHES", "multiples_svg", "stroke_svg"]
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Besides colours, so that lines are told apart on paper and by every reader."""
 
-_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (2, 2), (7, 2, 2, 2))
+DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (2, 2), (7, 2, 2, 2))
+"""Of lines, by their order."""
+
 _PANEL, _HEAD, _FOOT, _GAP, _LEFT = 128, 24, 40, 14, 34
 
 
@@ -59,7 +61,7 @@ def _draw_panel(axes: Axes, view: RobustnessView, name: str, *, has_scale: bool,
         (line,) = axes.plot(
             levels, points, color=colour(f"line-{i + 1}"), marker=_MARKERS[i], markersize=4.5, linewidth=1.7
         )
-        if dashes := _DASHES[i % len(_DASHES)]:
+        if dashes := DASHES[i % len(DASHES)]:
             line.set_dashes(dashes)
     axes.set_xlim(-0.35, 5.35)
     axes.set_xticks(levels)
@@ -76,7 +78,7 @@ def _draw_panel(axes: Axes, view: RobustnessView, name: str, *, has_scale: bool,
 
 def stroke_svg(i: int) -> str:
     """The line of row ``i``, for the legend: its colour and its dashes."""
-    dashes = " ".join(f"{1.7 * length:g}" for length in _DASHES[i % len(_DASHES)])
+    dashes = " ".join(f"{1.7 * length:g}" for length in DASHES[i % len(DASHES)])
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     return (
         '<span class="stroke"><svg viewBox="0 0 30 12" aria-hidden="true">'

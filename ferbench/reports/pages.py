@@ -8,6 +8,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ferbench.reports import formatting
 from ferbench.reports.context import MIN_FRAMES, MIN_SUPPORT, ReportContext, percentile
+from ferbench.reports.evidence import (
+    MAX_PANELS,
+    confident_rows,
+    has_confidence,
+    has_folds,
+    omnibus_text,
+    pairs_of,
+    risk_at,
+    why_no_ranks,
+)
 from ferbench.reports.pace import energy_text, fixed_rates, has_pace, highest_rate, resources, streams
 from ferbench.reports.shifts import dataset_names, loss, matrix_views, robustness_views
 from ferbench.reports.verdict import device_text, verdict
@@ -36,6 +46,14 @@ def render(template: str, context: ReportContext, *, is_html: bool, **names: Any
         matrices=matrix_views(context.summary),
         names=dataset_names(context.summary),
         loss=loss,
+        max_panels=MAX_PANELS,
+        confident_rows=confident_rows,
+        has_confidence=has_confidence,
+        has_folds=has_folds,
+        omnibus_text=omnibus_text,
+        pairs_of=pairs_of,
+        risk_at=risk_at,
+        why_no_ranks=why_no_ranks,
         has_pace=has_pace,
         fixed_rates=fixed_rates,
         streams=streams,
