@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ferbench.benchmarks.facts import DatasetFacts
@@ -119,6 +120,11 @@ class Plan:
                 "schema": SCHEMA,
             }
         )[:8]
+
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """Fingerprints of the machines of its latency cells; several in a merged run."""
+        return tuple(dict.fromkeys(cell.machine for cell in self.cells if cell.machine is not None))
 
     def of_kind(self, kind: str) -> list[Cell]:
         """The cells of one kind, in order."""

@@ -228,6 +228,7 @@ class LatencySummary(_Record):
     repeats: Repeats | None = Field(default=None, description="None in runs that did not try")
     usage: Usage | None = None
     energy: Energy | None = None
+    machine: str | None = Field(default=None, description="fingerprint, where a merged run was timed on several")
 
     @property
     def round_spread(self) -> float | None:
@@ -328,6 +329,9 @@ class Summary(_Record):
     ferbench_version: str
     seed: int
     environment: dict[str, Any]
+    environments: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="of a merged run: that of each run in it, by the run's id"
+    )
     datasets: list[DatasetSummary]
     rows: list[RowSummary]
     comparisons: list[Comparison]

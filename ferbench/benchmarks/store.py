@@ -250,6 +250,13 @@ class Run:
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read {path}", got=str(error), fix="start a new run with --new") from error
 
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """Of a merged run the environment of each run in it, by the run's id; empty otherwise."""
+        if not (self.folder / "environments.json").is_file():
+            return {}
+        kept: dict[str, dict[str, Any]] = self.read_json("environments.json")
+        return kept
+
     def summary(self) -> Summary:
         """The stored summary.
 

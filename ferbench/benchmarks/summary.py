@@ -94,6 +94,7 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         ferbench_version=version("ferbench"),
         seed=plan.suite.seed,
         environment=run.read_json("environment.json"),
+        environments=run.environments(),
         datasets=datasets,
         rows=rows,
         comparisons=comparisons,
@@ -212,7 +213,7 @@ def _row(
         error=error,
         scored=faces,
         bypassed=all(part.metrics.get("detector_bypassed", False) for part in outcomes),
-        latency=_latency(run, parts, timed),
+        latency=_latency(run, parts, timed, names_machine=len(plan.machines) > 1),
         fit=[parts[fit] for cell in scored if (fit := str(cell.options.get("fit"))) in parts],
         agreement=_pool_agreement(agreements),
         pretrained=plan.saved[first.row].record() if first.row in plan.saved else None,
@@ -232,15 +233,19 @@ def _pool_agreement(folds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def _latency(run: Run, parts: Mapping[str, Part], timed: Sequence[Cell]) -> list[LatencySummary]:
+def _latency(
+    run: Run, parts: Mapping[str, Part], timed: Sequence[Cell], *, names_machine: bool
+) -> list[LatencySummary]:
     settings: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in timed:
         if parts[cell.id].status == "ok":
-            settings[cell.scenario, cell.device, cell.threads].append(cell)
-    return [
-        summarise_latency([(parts[c.id].metrics, run.times(c.id)) for c in sorted(rounds, key=lambda c: c.round or 0)])
-        for rounds in settings.values()
-    ]
+            settings[cell.scenario, cell.device, cell.threads, cell.machine].append(cell)
+    timings = []
+    for rounds in settings.values():
+        ordered = sorted(rounds, key=lambda c: c.round or 0)
+        timing = summarise_latency([(parts[c.id].metrics, run.times(c.id)) for c in ordered])
+        timings.append(timing.model_copy(update={"machine": rounds[0].machine}) if names_machine else timing)
+    return timings
 
 
 def summarise_quality(
@@ -375,7 +380,7 @@ def results_table(summary: Summary) -> pd.DataFrame:
                     line |= {f"{part}_{name}_low": estimate.low, f"{part}_{name}_high": estimate.high}
         for timing in row.latency:
             total = timing.stages["total"]
-            prefix = f"{timing.scenario}_{timing.device}_{timing.threads}t"
+            prefix = "_".join(filter(None, [timing.scenario, timing.device, f"{timing.threads}t", timing.machine]))
             line |= {f"{prefix}_p50_ms": total.p50, f"{prefix}_p90_ms": total.p90, f"{prefix}_n": total.n}
         lines.append(line)
     return pd.DataFrame(lines)

@@ -116,8 +116,8 @@ def _p50(row: RowSummary, like: RowSummary) -> float:
     return next((one.stages["total"].p50 for one in row.latency if _condition(one) in theirs), float("inf"))
 
 
-def _condition(latency: LatencySummary) -> tuple[str, str, int, str]:
-    return latency.scenario, latency.device, latency.threads, latency.frames
+def _condition(latency: LatencySummary) -> tuple[str, str, int, str, str | None]:
+    return latency.scenario, latency.device, latency.threads, latency.frames, latency.machine
 
 
 def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
