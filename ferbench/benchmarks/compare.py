@@ -44,7 +44,7 @@ class _Side:
         """Milliseconds per frame of each call, one array a round; rounds that failed left no table."""
         asked = (latency.scenario, latency.device, latency.threads)
         cells = [c for c in self._cells_of(row) if c["kind"] == "latency" and _asked(c) == asked]
-        cells = [c for c in cells if latency.machine in (None, c["machine"])]
+        cells = [c for c in cells if latency.machine in (None, c.get("machine"))]
         ids = [c["id"] for c in sorted(cells, key=lambda c: c["round"] or 0)]
         tables = [self.run.times(i) for i in ids if (self.run.folder / "times" / f"{i}.parquet").is_file()]
         return [np.asarray(t["total_ns"] / t["n_frames"] / 1e6, dtype=np.float64) for t in tables if len(t)]

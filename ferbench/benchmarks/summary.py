@@ -382,5 +382,10 @@ def results_table(summary: Summary) -> pd.DataFrame:
             total = timing.stages["total"]
             prefix = "_".join(filter(None, [timing.scenario, timing.device, f"{timing.threads}t", timing.machine]))
             line |= {f"{prefix}_p50_ms": total.p50, f"{prefix}_p90_ms": total.p90, f"{prefix}_n": total.n}
+            if timing.together is not None:
+                line[f"{prefix}_together_p50_ms"] = timing.together.p50
+            if timing.fixed_rate is not None:
+                names = ("hz", "drop_share", "age_p50", "age_p99", "highest_low", "highest_high")
+                line |= {f"{prefix}_{name}": getattr(timing.fixed_rate, name) for name in names}
         lines.append(line)
     return pd.DataFrame(lines)
