@@ -144,7 +144,7 @@ def test_what_cannot_be_asked_is_said() -> None:
 
 
 def test_the_documentation_has_every_parameter() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "robustness.md").read_text(encoding="utf-8")
     for kind in CORRUPTIONS.values():
         values = " | ".join(f"{value:g}" for value in kind.values)
         assert f"| `{kind.name}`: {kind.title} | {kind.parameter} | {values} |" in page
