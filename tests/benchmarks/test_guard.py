@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ferbench.benchmarks import guard
-from ferbench.benchmarks.guard import BusyMachineError, check_machine, machine_state
+from ferbench.benchmarks.guard import BusyMachineError, GuardPolicy, check_machine, machine_state
 from ferbench.errors import UnknownNameError
 
 pytestmark = pytest.mark.alone
@@ -54,6 +55,32 @@ def test_waiting_ends_with_its_limit_and_tells_what_is_wrong() -> None:
     state = check_machine("wait", wait_s=1, sample_s=0.1)
     assert 1 <= time.monotonic() - started < 10
     assert state.problems
+
+
+def test_waiting_is_said_when_it_begins_and_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = guard.MachineState(1.0, 0.9, 9e3, None, None, problems=["other programs use 90% of the CPU"])
+    states = iter([busy, busy, replace(busy, problems=[])])
+    monkeypatch.setattr(guard, "machine_state", lambda **_: next(states))
+    monkeypatch.setattr(guard.time, "sleep", lambda seconds: None)
+    said: list[str] = []
+    state = check_machine("wait", wait_s=30, say=said.append)
+    assert state.problems == []
+    assert said[0] == "waiting up to 30 s for a quiet machine: other programs use 90% of the CPU"
+    assert said[1].endswith("s: the machine is quiet")
+    assert "waited_s" in state.to_dict()
+
+
+@pytest.mark.parametrize("policy", ["warn", "refuse"])
+def test_only_the_policy_wait_waits(policy: GuardPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = guard.MachineState(1.0, 0.9, 9e3, None, None, problems=["other programs use 90% of the CPU"])
+    looks: list[int] = []
+    monkeypatch.setattr(guard, "machine_state", lambda **_: looks.append(1) or busy)
+    if policy == "warn":
+        assert check_machine(policy) == busy
+    else:
+        with pytest.raises(BusyMachineError, match="use the guard policy 'warn'"):
+            check_machine(policy)
+    assert len(looks) == 1
 
 
 @pytest.mark.usefixtures("calm")

@@ -132,7 +132,7 @@ def test_unknown_profile_suggests() -> None:
         parse_suite(GOOD).profile("quik")
 
 
-@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus", "shipped"])
+@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus", "shipped", "realtime"])
 def test_bundled_suites_are_valid_and_found_by_name(name: str) -> None:
     path = find_suite(name)
     assert path == bundled_suites()[name]
@@ -157,3 +157,10 @@ def test_devices_are_parsed() -> None:
     assert parse_device("cpu(threads=2)") == ("cpu", 2)
     assert parse_device("gpu") == ("gpu", 1)
     assert parse_device("cpu(threads=all)")[1] >= 1
+
+
+def test_frames_are_named_in_full_or_refused() -> None:
+    name = "synthetic-stream-640x480-jpeg"
+    assert parse_suite(GOOD).frames is None
+    assert parse_suite(f"{GOOD}\nframes: {name}\n").frames == name
+    assert "synthetic-stream-<width>x<height>" in refusal(f"{GOOD}\nframes: webcam\n")
