@@ -63,7 +63,7 @@ def critical_svg(across: AcrossDatasets, width: int = WIDE) -> str:
         axes.set_xlim(low - 0.1, high + 0.1)
         axes.set_ylim(bars + _STEP * n, 0)
         for i, (first, last) in enumerate(groups):
-            y = 8 + _BAR_STEP * i
+            y = 8.0 + _BAR_STEP * i
             joined = [across.mean_ranks[first] - 0.03, across.mean_ranks[last] + 0.03]
             axes.plot(joined, [y, y], color=colour("ink"), linewidth=4, solid_capstyle="butt")
         for i, (row, rank) in enumerate(zip(across.rows, across.mean_ranks, strict=True)):
