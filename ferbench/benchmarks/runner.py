@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.facts import dataset_facts
@@ -14,9 +13,10 @@ from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.jobs import Workers, run_jobs
 from ferbench.benchmarks.plan import Plan, expand, needed_splits
+from ferbench.benchmarks.plan_file import plan_record
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.records import SCHEMA, Cell, Summary
+from ferbench.benchmarks.records import Cell, Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite
@@ -102,21 +102,9 @@ def open_run(plan: Plan, options: RunOptions, suite_text: str) -> Run:
         "suite.yaml": suite_text.encode(),
         "environment.json": json.dumps(capture_environment(), indent=1, default=str).encode(),
         # Last, since its presence is what makes the folder a run.
-        "plan.json": json.dumps(_plan_record(plan), indent=1).encode(),
+        "plan.json": json.dumps(plan_record(plan), indent=1).encode(),
     }
     return Run.create(options.runs, plan.suite.name, plan.digest, frozen)
-
-
-def _plan_record(plan: Plan) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "suite": plan.suite.model_dump(mode="json", by_alias=True),
-        "profile": plan.profile_name,
-        "machine": plan.machine,
-        "datasets": {spec: facts.model_dump(mode="json") for spec, facts in plan.facts.items()},
-        "saved": {row: saved.record().model_dump(mode="json") for row, saved in plan.saved.items()},
-        "cells": [{"id": cell.id, **cell.model_dump(mode="json")} for cell in plan.cells],
-    }
 
 
 def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome:

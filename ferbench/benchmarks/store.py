@@ -145,16 +145,25 @@ class Run:
             json.dumps({"checksum": digest(body), **body}, indent=1).encode(),
         )
 
-    def parts(self) -> dict[str, Part]:
-        """Every sound part by cell id. A damaged one is removed, noted in :attr:`notes`, and so done again."""
+    def parts(self, *, repair: bool = True) -> dict[str, Part]:
+        """Every sound part by cell id. A damaged one is noted in :attr:`notes`, and removed so that it is done again.
+
+        Without ``repair`` it is left where it is.
+        """
         sound: dict[str, Part] = {}
         for path in sorted((self.folder / "parts").glob("*.json")):
             part = self._read_part(path)
-            if part is not None:
+            if isinstance(part, Part):
                 sound[path.stem] = part
+                continue
+            what = "removed, its cell will be done again" if repair else "left out"
+            self._notes.append(f"damaged part {path.name} {what}: {part}")
+            if repair:
+                path.unlink(missing_ok=True)
         return sound
 
-    def _read_part(self, path: Path) -> Part | None:
+    def _read_part(self, path: Path) -> Part | str:
+        """The part, or what is wrong with it."""
         try:
             document: Any = json.loads(path.read_bytes())
             checksum = document.pop("checksum")
@@ -169,18 +178,12 @@ class Run:
             if part.cell.kind == "fit" and part.status == "ok" and not (self.artefact(part.cell)).is_dir():
                 raise ValueError("its saved pipeline is gone")
         except FileNotFoundError as error:
-            self._discard(path, f"{error.filename} is gone")
+            return f"{error.filename} is gone"
         except ValidationError as error:
-            self._discard(path, str(error).splitlines()[0])
+            return str(error).splitlines()[0]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._discard(path, str(error) or type(error).__name__)
-        else:
-            return part
-        return None
-
-    def _discard(self, path: Path, why: str) -> None:
-        self._notes.append(f"damaged part {path.name} removed, its cell will be done again: {why}")
-        path.unlink(missing_ok=True)
+            return str(error) or type(error).__name__
+        return part
 
     def stamp(self) -> str:
         """Digest of all parts: derived files made under another stamp are out of date."""

@@ -27,6 +27,7 @@ __all__ = ["VERBS", "main"]
 VERBS = {
     "run": "run a suite: fit, score and time its pipelines; resumes by default",
     "report": "build the report of a run again, as HTML and markdown",
+    "merge": "merge runs of one suite that were made on several machines",
     "compare": "compare two runs row by row; exit code 3 where the second is worse",
     "evaluate": "score one pipeline on a dataset, with intervals",
     "predict": "name the expressions in photos, folders and clips",

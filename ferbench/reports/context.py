@@ -21,7 +21,7 @@ from ferbench.benchmarks.records import (
 )
 from ferbench.errors import RunError
 from ferbench.reports.checks import ChecksView, checks_view
-from ferbench.reports.machine import EnvironmentTable, environment_tables
+from ferbench.reports.machine import EnvironmentTable, environment_of
 from ferbench.reports.pareto import pareto_front
 
 __all__ = [
@@ -345,7 +345,7 @@ def build_context(summary: Summary, ignore: Sequence[str] = ()) -> ReportContext
                 fix="delete summary.json and run 'ferbench run' again",
             )
     views = tuple(_dataset_view(summary, info, i) for i, info in enumerate(summary.datasets, start=1))
-    return ReportContext(summary, views, environment_tables(summary.environment), checks_view(summary, ignore))
+    return ReportContext(summary, views, environment_of(summary), checks_view(summary, ignore))
 
 
 def _dataset_view(summary: Summary, info: DatasetSummary, number: int) -> DatasetView:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EnvironmentTable", "environment_tables"]
+from ferbench.benchmarks.records import Summary
+
+__all__ = ["EnvironmentTable", "environment_of", "environment_tables"]
 
 _OWN_TABLE = 4
 """A group of at least this many facts gets its own table; smaller ones join the first."""
@@ -35,6 +37,17 @@ def environment_tables(environment: dict[str, Any]) -> tuple[EnvironmentTable, .
         elif value is not None:
             machine.append((_title(key), _text(value)))
     return tuple(([EnvironmentTable("Machine", tuple(machine))] if machine else []) + tables)
+
+
+def environment_of(summary: Summary) -> tuple[EnvironmentTable, ...]:
+    """The captured environment as tables; those of every run in a merged one."""
+    if not summary.environments:
+        return environment_tables(summary.environment)
+    return tuple(
+        EnvironmentTable(f"{table.title}: {run}", table.facts)
+        for run, environment in summary.environments.items()
+        for table in environment_tables(environment)
+    )
 
 
 def _facts(mapping: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from ferbench.reports.evidence import (
     risk_at,
     why_no_ranks,
 )
+from ferbench.reports.machines import machine_times, machines_of
 from ferbench.reports.pace import energy_text, fixed_rates, has_pace, highest_rate, resources, streams
 from ferbench.reports.shifts import dataset_names, loss, matrix_views, robustness_views
 from ferbench.reports.verdict import device_text, verdict
@@ -54,6 +55,8 @@ def render(template: str, context: ReportContext, *, is_html: bool, **names: Any
         pairs_of=pairs_of,
         risk_at=risk_at,
         why_no_ranks=why_no_ranks,
+        machine_times=machine_times,
+        machines_of=machines_of,
         has_pace=has_pace,
         fixed_rates=fixed_rates,
         streams=streams,
