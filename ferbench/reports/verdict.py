@@ -27,6 +27,8 @@ _NBSP = "\N{NO-BREAK SPACE}"
 def verdict(view: DatasetView) -> list[Sentence]:
     """At most three sentences on a dataset: the winner and its margin, its cost, the choice under a budget."""
     scored = view.scored
+    if not view.rows:
+        return [(f"On {view.info.title} only pipelines that learnt elsewhere were scored, see “Across data sets”.",)]
     if not scored:
         return [(f"Nothing was scored on {view.info.title}: the reasons are under “Failures and skipped cells”.",)]
     return [_winner(view, scored), _cost(view, scored[0]), _choice(view, scored[0])]
