@@ -6,6 +6,7 @@ the cell at work alone: what it stored before stands, and what is left is done i
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
@@ -26,11 +27,13 @@ from ferbench.errors import FerbenchError
 __all__ = ["main", "run_apart"]
 
 _LOOK_S = 0.05
+_START_S = 120.0  # to import what every cell needs
+_IMPORTS = ("pandas", "sklearn.pipeline", "ferbench.pipelines")  # seconds, no fault of the first cell
 _JOB, _PARTS, _ERROR = "job.pickle", "parts.jsonl", "error.pickle"
 
 
 def run_apart(job: Job) -> list[Part]:
-    """Do a job in a process of its own, within ``job.cell_seconds`` for each cell (the process's start included).
+    """Do a job in a process of its own, within ``job.cell_seconds`` for each cell, the process's start left out.
 
     Returns
     -------
@@ -92,8 +95,8 @@ def _attempt(job: Job) -> tuple[list[Part], CellError | None]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Whole lines: the last one may be cut off."""
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    """Whole lines with something in them: the first is blank, the last may be cut off."""
+    return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
 def _wait(process: subprocess.Popen[bytes], parts: Path, cell_seconds: float | None) -> bool:
@@ -108,8 +111,10 @@ def _wait(process: subprocess.Popen[bytes], parts: Path, cell_seconds: float | N
             return False
         if (now := parts.stat().st_size) != size:
             size, since = now, time.monotonic()
-        if cell_seconds is not None and time.monotonic() - since > cell_seconds:
-            return True
+        if cell_seconds is not None:
+            limit = cell_seconds if size else max(cell_seconds, _START_S)
+            if time.monotonic() - since > limit:
+                return True
 
 
 def _say_end(code: int) -> str:
@@ -124,8 +129,12 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     parent, job = pickle.loads((folder / _JOB).read_bytes())
     die_with_parent(parent)
+    for name in _IMPORTS:
+        importlib.import_module(name)
     try:
         with (folder / _PARTS).open("a", encoding="utf-8") as file:
+            file.write("\n")  # from here on time counts
+            file.flush()
             for part in do_cells(job):
                 file.write(part.model_dump_json() + "\n")
                 file.flush()

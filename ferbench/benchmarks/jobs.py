@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _LOGS = "logs"  # what worker processes print on stderr
 _BEGUN = f"{SCRATCH}/begun"  # a file for each job at work, so that it is known what a dead worker was doing
 _SHARED_VARIABLES = ("FERBENCH_DATA", "FERBENCH_CACHE")
 _WAIT_FOR_WORKERS_S = 10
+_POLL_S, _LOOK_FOR_WORKERS_S, _MISS_WORKERS_S = 0.02, 5, 60  # a nanny starts its worker again within seconds
 _START_WORKERS = "start workers with 'dask worker ADDRESS --nthreads 1'"
 
 
@@ -167,10 +169,10 @@ def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
     from concurrent.futures import CancelledError
 
     with _connected(address) as client:
-        from distributed import KilledWorker, as_completed
+        from distributed import KilledWorker
 
         futures = dict(zip(client.map(_do, jobs, pure=False), jobs, strict=True))
-        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+        for future in _as_completed(client, list(futures), address):
             job = futures.pop(future)
             try:
                 parts = future.result()
@@ -183,6 +185,24 @@ def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
                 ) from error
             future.release()
             yield from parts
+
+
+def _as_completed(client: Client, futures: list[Any], address: str) -> Iterator[Any]:
+    """Futures as they end. dask would wait for ever for workers to come back; here it is said when none is left."""
+    from distributed import as_completed
+
+    completed: Any = as_completed(futures)  # type: ignore[no-untyped-call]
+    looked = seen = time.monotonic()
+    while not completed.is_empty():
+        yield from completed.next_batch(block=False)
+        time.sleep(_POLL_S)
+        now = time.monotonic()
+        if now - looked > _LOOK_FOR_WORKERS_S:
+            looked, seen = now, now if client.nthreads() else seen  # type: ignore[no-untyped-call]
+        if now - seen > _MISS_WORKERS_S:
+            raise RunError(
+                "no worker is left", got=address, fix=f"{_START_WORKERS} and repeat the command: what was done is kept"
+            )
 
 
 @contextmanager

@@ -160,9 +160,9 @@ def confusion_metrics(counts: Array) -> dict[str, Array]:
     total = support.sum(axis=1)
     occurs = support > 0
     n_occurring = occurs.sum(axis=1)
-    recall = np.where(occurs, right / support, 0.0)
+    recall = np.divide(right, support, out=np.zeros(right.shape), where=occurs)
     # 2·TP / (support + called) is F1 without the 0/0 of precision where a class is never predicted.
-    f1 = np.where(occurs, 2 * right / (support + called), 0.0)
+    f1 = np.divide(2 * right, support + called, out=np.zeros(right.shape), where=occurs)
     return {
         "accuracy": right.sum(axis=1) / total,
         "balanced_accuracy": recall.sum(axis=1) / n_occurring,

@@ -32,13 +32,14 @@ from ferbench.benchmarks.records import (
     Status,
     Summary,
 )
+from ferbench.benchmarks.robustness_summary import summarise_robustness
 from ferbench.benchmarks.searches import SearchSummary
-from ferbench.benchmarks.shift_summary import generalisation, summarise_robustness, summarise_transfers
 from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
 from ferbench.benchmarks.timing_summary import summarise_latency
+from ferbench.benchmarks.transfer_summary import generalisation, summarise_transfers
 from ferbench.labels import find_permuted_labels
 
 if TYPE_CHECKING:

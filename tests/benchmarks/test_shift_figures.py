@@ -11,9 +11,10 @@ import pytest
 
 from ferbench.benchmarks.means import estimate_of_means, ratio
 from ferbench.benchmarks.robustness import measure_robustness
-from ferbench.benchmarks.shift_summary import generalisation, robustness_figures
+from ferbench.benchmarks.robustness_summary import robustness_figures
 from ferbench.benchmarks.shifts import TransferSummary
 from ferbench.benchmarks.transfer import known_labels_only, label_table
+from ferbench.benchmarks.transfer_summary import generalisation
 from ferbench.datasets import same_pictures
 from ferbench.errors import LabelError
 from ferbench.labels import LabelSpace
