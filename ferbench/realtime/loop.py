@@ -118,7 +118,7 @@ class FrameProcessor:
         self._count += 1
         tracks, faces, raw, times_ns = self._detect(frame.image) if detects else self._carry_on(frame.image)
         tracked = time.perf_counter_ns()
-        smoothed = self.smoother.smooth(tracks, raw)
+        smoothed = self.smoother.smooth(tracks, raw, frame.t_ms)
         self.smoother.retain(self.tracker.alive)
         end = time.perf_counter_ns()
         times_ns["track"] = times_ns.get("track", 0) + end - tracked
