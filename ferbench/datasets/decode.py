@@ -41,7 +41,9 @@ def is_image_name(name: str) -> bool:
     return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".")
 
 
-def read_image(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> Image:
+def read_image(
+    source: str | os.PathLike[str] | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Image:
     """Decode an image file.
 
     The EXIF orientation is applied; CMYK and palette images become RGB; 16-bit gray is scaled to 8 bit; transparent
@@ -54,6 +56,8 @@ def read_image(source: str | os.PathLike[str] | bytes, *, name: str | None = Non
         A file, or the content of one.
     name : str, optional
         What to call it in messages; the path by default.
+    max_pixels : int
+        Refuse larger images, by their header, before anything is decoded; 100 million by default.
 
     Returns
     -------
@@ -65,12 +69,12 @@ def read_image(source: str | os.PathLike[str] | bytes, *, name: str | None = Non
         The file is not there or cannot be opened.
     ImageError
         The content is empty, damaged, cut short, not an image, of a floating-point or 32-bit depth, smaller than
-        8×8 pixels, or larger than 100 million pixels.
+        8×8 pixels, or larger than ``max_pixels``.
     """
     if isinstance(source, bytes):
-        return _decode(source, name or "image")
+        return _decode(source, name or "image", max_pixels)
     path = Path(source)
-    return _decode(_file_content(path), name or str(path))
+    return _decode(_file_content(path), name or str(path), max_pixels)
 
 
 def _file_content(path: Path) -> bytes:
@@ -84,7 +88,7 @@ def _file_content(path: Path) -> bytes:
         raise SourceError(f"cannot open {path}", got=getattr(error, "strerror", None) or error) from error
 
 
-def _decode(content: bytes, name: str) -> Image:
+def _decode(content: bytes, name: str, max_pixels: int) -> Image:
     from PIL import Image as Pillow
     from PIL import ImageOps, UnidentifiedImageError
 
@@ -95,14 +99,14 @@ def _decode(content: bytes, name: str) -> Image:
             warnings.simplefilter("ignore")  # our own limit on the size follows
             opened = Pillow.open(io.BytesIO(content), formats=_FORMATS)
     except Pillow.DecompressionBombError:
-        raise ImageError(f"{name} is too large", got="more than Pillow opens", expected=_SIZES) from None
+        raise ImageError(f"{name} is too large", got="more than Pillow opens", expected=_sizes(max_pixels)) from None
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not an image that can be read", expected=", ".join(_FORMATS)) from None
     except _DAMAGE as error:
         raise ImageError(f"{name} is damaged", got=error, fix="replace the file") from error
     width, height = opened.size
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-        raise ImageError(f"{name} has an unusable size", got=f"{width}×{height}", expected=_SIZES)
+    if min(width, height) < MIN_SIDE or width * height > max_pixels:
+        raise ImageError(f"{name} has an unusable size", got=f"{width}×{height}", expected=_sizes(max_pixels))
     try:
         opened.load()
         with _header_lock, warnings.catch_warnings():
@@ -113,7 +117,8 @@ def _decode(content: bytes, name: str) -> Image:
         raise ImageError(f"{name} is damaged or cut short", got=error, fix="replace the file") from error
 
 
-_SIZES = f"{MIN_SIDE}×{MIN_SIDE} pixels to {MAX_PIXELS // 1_000_000} million pixels"
+def _sizes(max_pixels: int) -> str:
+    return f"{MIN_SIDE}×{MIN_SIDE} pixels to {max_pixels / 1e6:.3g} million pixels"
 
 
 def _as_uint8(image: PillowImage, name: str) -> Image:
