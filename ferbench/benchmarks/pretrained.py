@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ferbench.benchmarks.facts import DatasetFacts
-from ferbench.benchmarks.records import Pretrained, digest
+from ferbench.benchmarks.records import Ancestor, Pretrained, digest
 from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
+from ferbench.pipelines.lineage import ancestors_of
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
@@ -90,6 +91,7 @@ class SavedPipeline:
             revision=_text(known.get("revision")),
             n=known["n"] if isinstance(known.get("n"), int) else None,
             calibrated_on=f"{tuned.get('dataset')} {tuned.get('split')}" if isinstance(tuned, dict) else None,
+            ancestors=[_ancestor(one) for one in ancestors_of(known)],
         )
 
     def copy_to(self, folder: Path) -> None:
@@ -100,6 +102,16 @@ class SavedPipeline:
                 shutil.copyfile(self.folder / name, folder / name)
         except OSError as error:
             raise ModelFileError(f"cannot copy {error.filename}", got=error.strerror, fix="save it again") from error
+
+
+def _ancestor(record: dict[str, Any]) -> Ancestor:
+    return Ancestor(
+        role=str(record.get("role")),
+        name=str(record.get("name")),
+        dataset=_text(record.get("dataset")),
+        split=_text(record.get("split")),
+        revision=_text(record.get("revision")),
+    )
 
 
 def _text(value: object) -> str | None:
@@ -166,24 +178,22 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
     Raises
     ------
     InvalidSuiteError
-        If the pipeline learnt from the very faces that would be scored, or had its settings chosen on them, or does not
-        know an expression among them.
+        If the pipeline, a teacher of it or the network whose weights it began with learnt from the very faces that
+        would be scored, or its settings were chosen on them, or it does not know an expression among them.
     """
     known = saved.trained_on
-    if has_learnt_from(known, dataset=facts.spec, revision=facts.revision, split=scored):
-        raise InvalidSuiteError(
-            f"{place}: {saved.name} would be scored on faces that it was trained on",
-            got=f"trained on {known['dataset']} {known['split']}, scored on {facts.spec} {scored}",
-            expected="a split that it has not seen",
-            fix="score another split, or remove the pipeline",
-        )
+    own = {key: value for key, value in known.items() if key != "ancestors"}
     tuned = known.get("tuned_on")
-    if isinstance(tuned, dict) and has_learnt_from(tuned, dataset=facts.spec, revision=facts.revision, split=scored):
-        raise InvalidSuiteError(
-            f"{place}: {saved.name} would be scored on faces that its settings were chosen on",
-            got=f"tuned on {tuned['dataset']} {tuned['split']}, scored on {facts.spec} {scored}",
-            fix="score another split, or remove the pipeline",
-        )
+    seen = [("it was trained on", own), *([("its settings were chosen on", tuned)] if isinstance(tuned, dict) else [])]
+    seen += [(f"its {one['role']} {one['name']} learnt from", one) for one in ancestors_of(known)]
+    for how, faces in seen:
+        if has_learnt_from(faces, dataset=facts.spec, revision=facts.revision, split=scored):
+            raise InvalidSuiteError(
+                f"{place}: {saved.name} would be scored on faces that {how}",
+                got=f"{faces['dataset']} {faces['split']}, and {facts.spec} {scored} is scored",
+                expected="a split that it has not seen",
+                fix="score another split, or remove the pipeline",
+            )
     if unknown := [label for label in facts.labels if label not in saved.labels]:
         raise InvalidSuiteError(
             f"{place}: {saved.name} is a model from another label space than {facts.spec}",

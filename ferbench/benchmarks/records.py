@@ -30,6 +30,7 @@ __all__ = [
     "SCHEMA",
     "SCORED",
     "STAGES",
+    "Ancestor",
     "Cell",
     "CellError",
     "CellKind",
@@ -238,6 +239,16 @@ class LatencySummary(_Record):
         return max(self.round_p50) / min(self.round_p50) - 1
 
 
+class Ancestor(_Record):
+    """A network that a pretrained row learnt from, besides faces."""
+
+    role: str = Field(description="teacher, or initial weights")
+    name: str
+    dataset: str | None = Field(default=None, description="what it learnt from; None where the record does not say")
+    split: str | None = None
+    revision: str | None = None
+
+
 class Pretrained(_Record):
     """Where a row comes from that was not fitted in the run."""
 
@@ -249,6 +260,7 @@ class Pretrained(_Record):
     revision: str | None = None
     n: int | None = None
     calibrated_on: str | None = Field(default=None, description="data set and split that its temperature was fitted on")
+    ancestors: list[Ancestor] = Field(default_factory=list)
 
     @property
     def text(self) -> str:

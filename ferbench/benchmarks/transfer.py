@@ -13,6 +13,7 @@ from ferbench.benchmarks.shifts import Corruptions, Cross, MissingPolicy
 from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, LabelError
 from ferbench.labels import ContemptPolicy
+from ferbench.pipelines.lineage import ancestors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,8 @@ def saved_transfer(
     Cell
         A cross cell: it does not know all expressions, and the policies say what becomes of them.
     Refusal
-        It has learnt from these faces, or had its settings chosen on them.
+        It has learnt from these faces, also by way of a teacher or of the weights it began with, or had its settings
+        chosen on them.
 
     Raises
     ------
@@ -144,7 +146,8 @@ def saved_transfer(
         If no policy says what becomes of an expression.
     """
     known = saved.trained_on
-    records = [one for one in (known, known.get("tuned_on")) if isinstance(one, dict)]
+    # Ancestors first: the record of the pipeline itself answers for them too, with another data set's name.
+    records = [one for one in (*ancestors_of(known), known, known.get("tuned_on")) if isinstance(one, dict)]
     learnt = known.get("dataset")
     name = learnt if isinstance(learnt, str) else "unknown"
     if reason := _overlap(records, target):

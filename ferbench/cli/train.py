@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
-__all__ = ["configure", "main"]
+__all__ = ["configure", "main", "say_score", "score"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,24 +112,24 @@ def main(args: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     if args.calibrate and validation is not None:
         check_calibration_faces(validation, samples.labels)  # before the training, not after it
-    initial = {"initial": _initial(args.initial, samples)} if args.initial else {}
+    initial = {"initial": _initial(args.initial, samples, validation)} if args.initial else {}
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
         settings = _settings(args, samples.dataset)
+        origin = _origin(settings, args.initial)
         targets = {"targets": _targets(samples, validation, settings)} if settings else {}
         fit_network(pipeline, samples, steering, args.out, curve=args.curve, **targets, **initial)
-        pipeline.trained_on |= settings | ({"initial": args.initial} if args.initial else {})
+        pipeline.trained_on |= origin
     else:
         pipeline.fit(samples)
     if args.calibrate and validation is not None:
         print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
     if args.half:
         pipeline.estimator_.halve()
-    metrics = {} if validation is None else _score(pipeline, validation)
+    metrics = {} if validation is None else score(pipeline, validation)
     pipeline.save(args.out, metrics=metrics)
-    for name, value in metrics.get("end_to_end", {}).items():
-        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {args.val_split}", file=sys.stderr)
+    say_score(metrics, args.val_split)
     print(args.out)
     return 0
 
@@ -163,7 +163,8 @@ def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
     return limit_samples(samples, limit, seed)
 
 
-def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
+def score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
+    """What a pipeline's record says of how it did on validation faces."""
     from ferbench.benchmarks.evaluation import evaluate
 
     if pipeline.family == "deep":  # what was trained, on whichever backend
@@ -172,7 +173,13 @@ def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
     return {"dataset": validation.dataset, "split": validation.split, **quality.model_dump(mode="json")}
 
 
-def _initial(name: str, samples: Samples) -> Any:
+def say_score(metrics: dict[str, Any], split: str) -> None:
+    """Print the lines of :func:`score`'s result."""
+    for name, value in metrics.get("end_to_end", {}).items():
+        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {split}", file=sys.stderr)
+
+
+def _initial(name: str, samples: Samples, validation: Samples | None) -> Any:
     """The network of a saved pipeline, if its classes are those of the faces to learn from."""
     import numpy as np
 
@@ -182,6 +189,7 @@ def _initial(name: str, samples: Samples) -> Any:
     known, expected = ", ".join(sorted(pipeline.classes_)), ", ".join(np.unique(samples.labels).tolist())
     if pipeline.family != "deep" or known != expected:
         raise ParameterError(f"--from {name} has other labels", got=known, expected=expected)
+    _check_unseen(f"--from {name}", pipeline, validation)
     return pipeline.estimator_.model_
 
 
@@ -213,7 +221,6 @@ def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
 
 
 def _targets(samples: Samples, validation: Samples | None, settings: dict[str, Any]) -> npt.NDArray[np.float32]:
-    from ferbench.datasets import has_learnt_from
     from ferbench.pipelines import load_pipeline
     from ferbench.pipelines.targets import distilled_targets, label_targets, vote_targets
 
@@ -223,11 +230,31 @@ def _targets(samples: Samples, validation: Samples | None, settings: dict[str, A
         return targets
     teachers = [load_pipeline(name) for name in settings["teachers"]]
     for name, teacher in zip(settings["teachers"], teachers, strict=True):
-        if validation is not None and has_learnt_from(
-            teacher.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
-        ):
-            raise ParameterError(
-                f"the teacher {name} learnt from the faces of --val-split {validation.split}",
-                expected="a teacher that has not seen them",
-            )
+        _check_unseen(f"the teacher {name}", teacher, validation)
     return distilled_targets(targets, samples, teachers, settings["distil"])
+
+
+def _check_unseen(what: str, pipeline: Pipeline, validation: Samples | None) -> None:
+    from ferbench.datasets import has_learnt_from
+
+    if validation is not None and has_learnt_from(
+        pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
+    ):
+        raise ParameterError(
+            f"{what} learnt from the faces of --val-split {validation.split}",
+            expected="a network that has not seen them",
+        )
+
+
+def _origin(settings: dict[str, Any], initial: str | None) -> dict[str, Any]:
+    """What a network's record says of its targets, and of the networks that it learnt from, with their faces."""
+    from ferbench.pipelines.lineage import INITIAL, TEACHER, as_ancestors
+
+    origin = dict(settings)
+    ancestors = [one for name in settings.get("teachers", []) for one in as_ancestors(TEACHER, name)]
+    if "teachers" in settings:
+        origin["teachers"] = [Path(name).name for name in settings["teachers"]]
+    if initial is not None:
+        origin["initial"] = Path(initial).name
+        ancestors += as_ancestors(INITIAL, initial)
+    return origin | ({"ancestors": ancestors} if ancestors else {})

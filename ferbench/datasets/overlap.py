@@ -12,12 +12,13 @@ __all__ = ["has_learnt_from", "same_pictures"]
 
 
 def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: str, split: str) -> bool:
-    """Whether a record of a training names the faces of this split.
+    """Whether a record of a training, or of one that it builds on, names the faces of this split.
 
     Parameters
     ----------
     trained_on : mapping
-        ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them.
+        ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them; in
+        ``ancestors`` those of its teachers and of the networks whose weights it began with.
     dataset, revision, split : str
         Name or spec of the dataset, digest of its content, and what is to be scored; ``all`` is every split.
 
@@ -27,12 +28,18 @@ def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: st
         True where the content is the same, or where both label the same pictures, as FER2013 and FER+ do: their
         splits then have the same names, and their digests say nothing.
     """
-    learnt, learnt_split = trained_on.get("dataset"), trained_on.get("split")
+    ancestors = trained_on.get("ancestors")
+    records = [trained_on, *(ancestors if isinstance(ancestors, list) else [])]
+    return any(isinstance(one, Mapping) and _names(one, dataset, revision, split) for one in records)
+
+
+def _names(record: Mapping[str, Any], dataset: str, revision: str, split: str) -> bool:
+    learnt, learnt_split = record.get("dataset"), record.get("split")
     if not isinstance(learnt, str) or not (learnt_split == split or "all" in (learnt_split, split)):
         return False
     # The same content under other parameters, such as another container's path, is the same faces.
     if _name(learnt) == _name(dataset):
-        return trained_on.get("revision") == revision
+        return record.get("revision") == revision
     return _pictures(_name(learnt)) == _pictures(_name(dataset))
 
 

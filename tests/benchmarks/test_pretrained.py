@@ -21,6 +21,7 @@ from ferbench.cli import main
 from ferbench.datasets import load_dataset
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import make_pipeline, shipped
+from ferbench.pipelines.lineage import TEACHER, as_ancestors
 from ferbench.reports import build_report
 
 DATA = "synthetic(kind=crops, n_train=84, n_val=42, n_test=42)"
@@ -158,6 +159,36 @@ def test_it_is_not_scored_on_what_it_learnt_from(suite: Path, trained: str, scor
     message = str(error.value)
     assert message.startswith(f"{suite}, line 8: models/texture would be scored on faces that it was trained on")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("role", ["teacher", "initial weights"])
+def test_it_is_not_scored_on_what_its_teacher_or_its_first_weights_saw(suite: Path, role: str) -> None:
+    def learn(record: dict[str, Any]) -> None:
+        faces = {key: record["trained_on"][key] for key in ("dataset", "revision")}
+        record["trained_on"]["ancestors"] = [{"role": role, "name": "big", **faces, "split": "test"}]
+
+    change(suite.parent / "models" / "texture", learn)
+    with pytest.raises(InvalidSuiteError, match=f"would be scored on faces that its {role} big learnt from"):
+        plan(suite)
+
+
+def test_what_a_teacher_learnt_from_is_inherited_and_an_old_record_is_not_trusted(suite: Path) -> None:
+    folder = suite.parent / "models" / "texture"
+    change(folder, lambda record: record["trained_on"].update(teachers=["/home/a/big"], initial="small"))
+    (own, *before) = as_ancestors(TEACHER, str(folder))
+    assert (own["name"], own["split"]) == ("texture", "train")
+    assert before == [{"role": "teacher", "name": "big"}, {"role": "initial weights", "name": "small"}]
+    assert [(one.name, one.dataset) for one in read_saved(".", folder).record().ancestors] == [
+        ("big", None),
+        ("small", None),
+    ]
+
+
+def test_the_shipped_pipelines_say_what_all_their_ancestors_learnt_from() -> None:
+    for name in shipped():
+        for one in read_saved(name, Path()).record().ancestors:
+            assert (one.dataset, one.split) == ("fer2013", "train"), (name, one)
+            assert "/" not in one.name
 
 
 def test_folds_score_everything_and_so_refuse_whatever_learnt_from_the_data_set(suite: Path) -> None:

@@ -128,7 +128,10 @@ def test_a_network_trains_logs_and_goes_on(tmp_path: Path, capsys: pytest.Captur
     assert main(command) == 0, "a finished training answers from its checkpoint"
     more = [*command[:-1], str(tmp_path / "more"), "--from", str(tmp_path)]
     assert main(more) == 0
-    assert json.loads((tmp_path / "more" / "pipeline.json").read_text())["trained_on"]["initial"] == str(tmp_path)
+    record = json.loads((tmp_path / "more" / "pipeline.json").read_text())["trained_on"]
+    faces = {key: record[key] for key in ("dataset", "split", "revision")}
+    assert record["initial"] == tmp_path.name
+    assert record["ancestors"] == [{"role": "initial weights", "name": tmp_path.name, **faces}]
     assert (tmp_path / "training.csv").read_text() == log
 
 
@@ -141,6 +144,7 @@ def test_a_network_learns_from_a_teacher_and_is_calibrated(tmp_path: Path, capsy
     assert "temperature" in capsys.readouterr().err
     record = json.loads((tmp_path / "pipeline.json").read_text())["trained_on"]
     assert record["teachers"] == ["tiny"]
+    assert {(one["name"], one["dataset"]) for one in record["ancestors"]} >= {("tiny", "fer2013")}
     assert record["distil"] == 0.9
     assert record["calibrated_on"]["split"] == "val"
 

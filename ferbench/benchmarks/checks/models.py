@@ -7,8 +7,9 @@ from typing import Any
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.wording import named, percent
-from ferbench.benchmarks.records import DatasetSummary, Pretrained, RowSummary
+from ferbench.benchmarks.records import Ancestor, DatasetSummary, Pretrained, RowSummary
 from ferbench.errors import FerbenchError
+from ferbench.pipelines.lineage import INITIAL, TEACHER
 from ferbench.registry import parse_spec
 
 __all__ = [
@@ -64,17 +65,27 @@ def environments_differ(evidence: Evidence) -> list[Found] | NotApplicable:
     for part in evidence.parts.values():
         if part.cell.kind == "latency" and part.cell.machine:
             machines.setdefault(part.cell.machine, []).append(part.cell.row)
+    facts = _facts_that_differ(evidence)
     if len(machines) > 1:
         said = [f"{name} timed {named(rows)}" for name, rows in machines.items()]
         names = tuple(dict.fromkeys(row for rows in machines.values() for row in rows))
-        return [Found(f"Latencies of {len(machines)} machines stand in one table: {named(said)}.", rows=names)]
+        text = f"Latencies of {len(machines)} machines stand in one table: {named(said)}."
+        return [Found(text + (f" They differ: {named(facts)}." if facts else ""), rows=names)]
+    if facts:
+        return [Found(f"The merged runs were made under different conditions: {named(facts)}.")]
     here = evidence.summary.environment.get("fingerprint")
     if machines and here and here not in machines:
         (other,) = machines
         return [Found(f"The run began on the machine {here}, and was timed on {other}.")]
-    if not machines:
+    if not machines and not evidence.summary.environments:
         return NotApplicable("one run on one machine: nothing to differ")
     return []
+
+
+def _facts_that_differ(evidence: Evidence) -> list[str]:
+    """What differs between the first of the runs of a merged one and the others."""
+    first, *others = list(evidence.summary.environments.values()) or [{}]
+    return list(dict.fromkeys(fact for other in others for fact in differing_environments(first, other)))
 
 
 def differing_environments(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
@@ -123,7 +134,7 @@ def _dig(mapping: Mapping[str, Any], path: Sequence[str]) -> Any:
 
 
 def pretrained_saw_it(evidence: Evidence) -> list[Found] | NotApplicable:
-    """FB017: a row that came trained on these pictures, or does not say on which."""
+    """FB017: a row that came trained on these pictures, itself or by what it learnt from, or does not say on which."""
     rows = [(info, row) for info, scored in evidence.datasets() for row in scored if row.pretrained is not None]
     if not rows:
         return NotApplicable("every row was fitted in this run")
@@ -131,25 +142,44 @@ def pretrained_saw_it(evidence: Evidence) -> list[Found] | NotApplicable:
 
 
 def _saw(evidence: Evidence, info: DatasetSummary, row: RowSummary, came: Pretrained) -> Iterator[Found]:
-    from ferbench.datasets import has_learnt_from
-
     if came.dataset is None:
         yield Found(
             f"{row.row} does not say which faces it learnt from: whether it saw those of {info.title} is not known.",
             info.spec,
             (row.row,),
-            action="Ask whoever trained it, or leave the row out.",
+            action=_ASK,
             severity="warning",
         )
         return
+    yield from _learnt(evidence, info, row, row.row, came)
+    for one in came.ancestors:
+        who = f"{one.name}, {_ROLES.get(one.role, one.role)} {row.row},"
+        if one.dataset is None:
+            text = f"{who} does not say which faces it learnt from: what {row.row} owes to those of {info.title} "
+            yield Found(f"{text}is not known.", info.spec, (row.row,), action=_ASK, severity="warning")
+        # Another split of the same pictures is what the row itself says already.
+        elif (one.dataset, one.split, one.revision) != (came.dataset, came.split, came.revision):
+            yield from _learnt(evidence, info, row, who, one)
+
+
+_ASK = "Ask whoever trained it, or leave the row out."
+_ROLES = {TEACHER: "a teacher of", INITIAL: "whose weights were the start of"}
+
+
+def _learnt(
+    evidence: Evidence, info: DatasetSummary, row: RowSummary, who: str, came: Pretrained | Ancestor
+) -> Iterator[Found]:
+    """Whether the row, or a network before it, learnt from the faces that are scored or from their like."""
+    from ferbench.datasets import has_learnt_from
+
     protocol = evidence.protocol(info.spec)
     learnt = {"dataset": came.dataset, "split": came.split, "revision": came.revision}
     if protocol and has_learnt_from(learnt, dataset=info.spec, revision=info.revision, split=protocol.scored):
-        text = f"{row.row} learnt from the faces that score it: {came.dataset} {came.split}, scored on {info.title}."
+        text = f"{who} learnt from the faces that score it: {came.dataset} {came.split}, scored on {info.title}."
         yield Found(text, info.spec, (row.row,))
     elif has_learnt_from(learnt, dataset=info.spec, revision=info.revision, split="all"):
         same = "the same collection" if came.dataset == info.spec else "the same pictures under other labels"
-        text = f"{row.row} learnt from {came.dataset} {came.split}, another split of {same} as {info.title}."
+        text = f"{who} learnt from {came.dataset} {came.split}, another split of {same} as {info.title}."
         yield Found(
             text,
             info.spec,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.wording import capital, ms, named, some, times
-from ferbench.benchmarks.records import LatencySummary, RowSummary
+from ferbench.benchmarks.records import LatencySummary, RowSummary, StageTimes
 from ferbench.benchmarks.timing_summary import PERCENTILE_FRAMES
 from ferbench.errors import FerbenchError
 from ferbench.registry import parse_spec
@@ -31,35 +31,53 @@ FAR_SLOWER = 3.0
 AS_PREDICT = 100.0
 """Slower than this, it is called as ``model.predict`` is: 50 to 84 ms for a face that LiteRT classifies in 0.2."""
 
+_MORE_CALLS = "Raise rounds in the profile, or min_frames to a batch times the calls that are needed."
 _BEFORE_ROUND = re.compile(r"before round (\d+): (.*)")
 
 
 def too_few_frames(evidence: Evidence) -> list[Found] | NotApplicable:
-    """FB004: percentiles that a report has a column for and too few frames carry, or prints all the same."""
+    """FB004: percentiles that a report has a column for and too few calls carry, or prints all the same."""
     found, any_timed = [], False
     for info, rows in evidence.timed():
         any_timed |= bool(rows)
-        withheld: dict[int, list[str]] = defaultdict(list)
+        withheld: dict[str, dict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
         printed: list[str] = []
-        fewest: dict[int, int] = {}
-        for row, total in _totals(rows):
+        for row, scenario, times_of_calls in _calls(rows):
             for percentile, needed in PERCENTILE_FRAMES.items():
-                if total.n < needed:
-                    withheld[percentile].append(row.row)
-                    fewest[percentile] = min(total.n, fewest.get(percentile, total.n))
-                    if getattr(total, f"p{percentile}") is not None:
+                if times_of_calls.n < needed:
+                    n_of = withheld[scenario][percentile]
+                    n_of[row.row] = min(times_of_calls.n, n_of.get(row.row, times_of_calls.n))
+                    if getattr(times_of_calls, f"p{percentile}") is not None:
                         printed.append(row.row)
         if printed:
             text = f"The run states percentiles that too few frames carry, of {named(printed)}."
             found.append(Found(text, info.spec, tuple(dict.fromkeys(printed)), severity="warning"))
-        if withheld:
-            said = [f"p{p} ({fewest[p]:,} of {PERCENTILE_FRAMES[p]} frames)" for p in withheld]
-            names = tuple(dict.fromkeys(name for p in withheld for name in withheld[p]))
-            which = some(len(names), len(rows), "row")
-            text = f"{named(said)}: left out of the reports for {which}."
-            # The leaderboard has a column of p90.
-            found.append(Found(text, info.spec, names, severity="warning" if 90 in withheld else "note"))
+        found += [_withheld(info.spec, scenario, by, len(rows)) for scenario, by in withheld.items()]
     return found if any_timed else NOT_TIMED
+
+
+def _calls(rows: list[RowSummary]) -> Iterator[tuple[RowSummary, str, StageTimes]]:
+    """What percentiles are taken of, by row and scenario: one value a call, however many frames it holds."""
+    for row in rows:
+        for latency in row.latency:
+            yield row, latency.scenario, latency.stages["total"]
+            if latency.together is not None:
+                yield row, latency.scenario, latency.together
+
+
+def _withheld(dataset: str, scenario: str, by: dict[int, dict[str, int]], n_rows: int) -> Found:
+    # A call of these holds several frames: a thousand frames in batches of 256 are four calls.
+    is_batched = scenario.startswith(("offline", "multi-stream"))
+    unit = "calls" if is_batched else "frames"
+    said = [f"p{p} ({min(n_of.values()):,} of {PERCENTILE_FRAMES[p]} {unit})" for p, n_of in by.items()]
+    names = tuple(dict.fromkeys(name for n_of in by.values() for name in n_of))
+    text = f"{named(said)}: left out of the reports for {some(len(names), n_rows, 'row')}"
+    text += f" under {scenario}." if scenario != "single-stream" else "."
+    # The leaderboard has a column of p90; what batches are timed for is frames a second.
+    is_column = 90 in by and not scenario.startswith("offline")
+    return Found(
+        text, dataset, names, action=_MORE_CALLS if is_batched else "", severity="warning" if is_column else "note"
+    )
 
 
 def unstable_timing(evidence: Evidence) -> list[Found] | NotApplicable:
@@ -130,29 +148,31 @@ def thread_settings(evidence: Evidence) -> list[Found] | NotApplicable:
     found, any_pair = [], False
     for info, rows in evidence.timed():
         any_pair |= len(rows) > 1
-        asked: dict[tuple[str, str], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        # Machine by machine: all threads of one are not as many as those of another, and they are not compared.
+        asked: dict[tuple[str, str, str | None], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         for row in rows:
             for one in row.latency:
-                asked[one.scenario, one.device][row.row].add(one.threads)
-        for (scenario, device), by_row in asked.items():
+                asked[one.scenario, one.device, one.machine][row.row].add(one.threads)
+        for (scenario, device, machine), by_row in asked.items():
             if len({frozenset(threads) for threads in by_row.values()}) > 1:
                 said = [f"{name} with {named([str(n) for n in sorted(threads)])}" for name, threads in by_row.items()]
-                text = f"Timed with different numbers of threads ({scenario}, {device}): {named(said)}."
+                where = f"{scenario}, {device}" + (f", machine {machine}" if machine else "")
+                text = f"Timed with different numbers of threads ({where}): {named(said)}."
                 found.append(Found(text, info.spec, tuple(by_row)))
         found += _real_threads(evidence, info.spec)
     return found if any_pair else NotApplicable("fewer than two rows were timed")
 
 
 def _real_threads(evidence: Evidence, dataset: str) -> Iterator[Found]:
-    """Pools of one library that had different sizes under the same setting."""
-    sizes: dict[tuple[str | None, str, int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    """Pools of one library that had different sizes under the same setting of one machine."""
+    sizes: dict[tuple[object, ...], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for part in evidence.parts.values():
         cell = part.cell
         if cell.kind == "latency" and cell.dataset == dataset and part.status == "ok":
             pools = (part.metrics.get("effective_threads") or {}).get("pools", {})
             for pool, size in pools.items():
-                sizes[cell.scenario, cell.device, cell.threads, pool][size].append(cell.row)
-    for (_, _, threads, pool), rows in sizes.items():
+                sizes[cell.scenario, cell.device, cell.machine, cell.threads, pool][size].append(cell.row)
+    for (*_, threads, pool), rows in sizes.items():
         if len(rows) > 1:
             said = [f"{size} for {named(rows[size])}" for size in sorted(rows)]
             text = f"Asked for {threads}, the pool of {pool} had different numbers of threads: {named(said)}."
@@ -239,9 +259,3 @@ def too_many_threads(evidence: Evidence) -> list[Found] | NotApplicable:
             text = f"{row.row} was to keep to {asked}: {latency.usage.problem.rstrip('.')}."
             found[info.spec, row.row] = Found(text, info.spec, (row.row,))
     return list(found.values())
-
-
-def _totals(rows: list[RowSummary]) -> Iterator[tuple[RowSummary, Any]]:
-    for row in rows:
-        for latency in row.latency:
-            yield row, latency.stages["total"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferbench.benchmarks.checks.models import differing_environments
-from ferbench.benchmarks.records import Pretrained
+from ferbench.benchmarks.records import Ancestor, Pretrained
 from ferbench.benchmarks.shifts import TransferSummary
 from tests.benchmarks.checks.made_up import LABELS, dataset, look, plan, row, summary, timed_part
 
@@ -48,6 +48,18 @@ def test_fb016_finds_latencies_of_two_machines_in_one_table() -> None:
     assert look("FB016", made).status == "not-applicable"
 
 
+def test_fb016_says_what_differs_between_merged_runs() -> None:
+    one = {"fingerprint": "m1", "cpu": {"model": "old"}, "packages": {"numpy": "2.1"}}
+    runs = {"a": one, "b": one | {"packages": {"numpy": "2.2"}}}
+    merged = summary(row("hog"), environment=one, environments=runs)
+    assert look("FB016", merged).findings[0].text.endswith("different conditions: numpy 2.1 and 2.2.")
+    runs = {"a": one, "b": {"fingerprint": "m2", "cpu": {"model": "new"}, "packages": {"numpy": "2.1"}}}
+    two = [timed_part("hog"), timed_part("hog", machine="m2")]
+    text = look("FB016", summary(row("hog"), environment=one, environments=runs), parts=two).findings[0].text
+    assert text.endswith("They differ: machine m1 and m2 and CPU old and new.")
+    assert look("FB016", summary(row("hog"), environment=one, environments={"a": one, "b": one})).status == "passed"
+
+
 def test_environments_differ_by_what_can_move_a_number() -> None:
     here = {"fingerprint": "m1", "packages": {"numpy": "2.1", "keras": "3.1"}, "state": {"busy_share": 0.1}}
     there = {"fingerprint": "m1", "packages": {"numpy": "2.2"}, "state": {"busy_share": 0.9}}
@@ -83,6 +95,30 @@ def test_fb017_passes_a_model_that_learnt_elsewhere() -> None:
     made = summary(row("m", dataset="ckplus", pretrained=came("fer2013", "test")), datasets=[dataset(spec="ckplus")])
     assert look("FB017", made, plan=plan(name="ckplus")).status == "passed"
     assert look("FB017", summary(row("hog"))).status == "not-applicable"
+
+
+@pytest.mark.parametrize(
+    ("role", "learnt", "severity", "text"),
+    [
+        ("teacher", "fer2013 test", "error", "big, a teacher of m, learnt from the faces that score it: fer2013 test"),
+        ("initial weights", "ferplus test", "error", "big, whose weights were the start of m, learnt from"),
+        ("teacher", "ferplus train", "note", "big, a teacher of m, learnt from ferplus train, another split"),
+        ("teacher", None, "warning", "big, a teacher of m, does not say which faces it learnt from"),
+    ],
+)
+def test_fb017_knows_what_teachers_and_first_weights_saw(
+    role: str, learnt: str | None, severity: str, text: str
+) -> None:
+    name, split = learnt.split() if learnt else (None, None)
+    before = Ancestor(role=role, name="big", dataset=name, split=split, revision="abc" if learnt else None)
+    honest = came("ckplus", "all")
+    made = summary(
+        row("m", dataset="fer2013", pretrained=honest.model_copy(update={"ancestors": [before]})),
+        datasets=[dataset(spec="fer2013")],
+    )
+    result = look("FB017", made, plan=plan(name="fer2013"))
+    assert [finding.text.startswith(text) for finding in result.findings] == [True]
+    assert result.severity == severity
 
 
 def test_fb018_finds_expressions_that_only_the_row_knows() -> None:

@@ -32,6 +32,26 @@ def test_fb004_passes_with_enough_frames_and_finds_a_percentile_that_is_stated_a
     assert result.severity == "warning"
 
 
+@pytest.mark.parametrize(
+    ("scenario", "more", "severity", "text"),
+    [
+        # 1,024 frames a row, but 4 calls.
+        ("offline(batch=256)", {}, "note", "p90 (4 of 64 calls)"),
+        ("multi-stream(streams=4)", {"together": times(1.0, 40)}, "warning", "p90 (4 of 64 calls)"),
+        ("fixed-rate(hz=30)", {}, "warning", "p90 (4 of 64 frames)"),
+    ],
+)
+def test_fb004_counts_calls_beside_a_scenario_that_has_enough(
+    scenario: str, more: dict, severity: str, text: str
+) -> None:
+    few = latency(n=4, scenario=scenario, **more)
+    result = look("FB004", summary(row("hog", latency=[latency(n=662), few]), row("lbp")))
+    assert (result.status, result.severity, len(result.findings)) == ("found", severity, 1)
+    assert text in result.findings[0].text
+    assert f"1 of 2 rows under {scenario}" in result.findings[0].text
+    assert result.findings[0].rows == ["hog"]
+
+
 def test_fb005_finds_unstable_rows_and_says_why() -> None:
     shaky = latency(is_unstable=True, notes=["unstable: the medians of the rounds differ by 18%", "another note"])
     finding = look("FB005", summary(row("hog", latency=[shaky]), row("lbp"))).findings[0]
@@ -54,6 +74,17 @@ def test_fb006_tells_what_was_wrong_at_the_start_and_passes_on_a_quiet_machine()
     busy = {"state": {"problems": ["the machine runs on battery"]}}
     assert "on battery" in look("FB006", summary(row("hog"), environment=busy)).findings[0].text
     assert look("FB006", summary(row("hog"), environment={"state": {"problems": []}})).status == "passed"
+
+
+def test_fb007_compares_threads_within_one_machine() -> None:
+    two = [latency(threads=2, machine="m1"), latency(threads=16, machine="m2")]
+    parts = [timed_part("hog", pools={"openblas": 2}), timed_part("hog", pools={"openblas": 16}, machine="m2")]
+    assert look("FB007", summary(row("hog", latency=two), row("lbp", latency=two)), parts=parts).status == "passed"
+    uneven = [latency(threads=1, machine="m1"), latency(threads=16, machine="m2")]
+    result = look("FB007", summary(row("hog", latency=two), row("lbp", latency=uneven)))
+    assert [finding.text for finding in result.findings] == [
+        "Timed with different numbers of threads (single-stream, cpu, machine m1): hog with 2 and lbp with 1."
+    ]
 
 
 def test_fb007_finds_rows_that_asked_for_other_threads() -> None:

@@ -1,0 +1,57 @@
+"""What a network knows from others: teachers that it was distilled from, weights that it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ferbench.pipelines.storage import find_saved, read_record
+
+__all__ = ["INITIAL", "TEACHER", "ancestors_of", "as_ancestors"]
+
+TEACHER, INITIAL = "teacher", "initial weights"
+_FACES = ("dataset", "split", "revision")
+
+
+def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:
+    """What a network that learns from a saved pipeline keeps in ``trained_on["ancestors"]``: it, and those before it.
+
+    Parameters
+    ----------
+    role : str
+        :data:`TEACHER` or :data:`INITIAL`.
+    name : str
+        The saved pipeline: a shipped one, or a folder.
+
+    Returns
+    -------
+    list of dict
+        ``role``, ``name``, and ``dataset``, ``split`` and ``revision`` of the faces that it learnt from, or that its
+        settings were chosen on.
+    """
+    trained_on = read_record(find_saved(name))["trained_on"]
+    seen = [trained_on, *([trained_on["tuned_on"]] if isinstance(trained_on.get("tuned_on"), dict) else [])]
+    own = [_entry(role, name, faces) for faces in seen]
+    return _once([*own, *ancestors_of(trained_on)])
+
+
+def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The ancestors that a record of a training names; without data set those of which it does not say more."""
+    known = trained_on.get("ancestors")
+    if isinstance(known, list):
+        return [dict(one) for one in known if isinstance(one, dict)]
+    teachers = trained_on.get("teachers")
+    named = [(TEACHER, one) for one in (teachers if isinstance(teachers, list) else [])]
+    if trained_on.get("initial"):
+        named.append((INITIAL, trained_on["initial"]))
+    return _once([_entry(role, str(name), {}) for role, name in named])
+
+
+def _entry(role: str, name: str, faces: Mapping[str, Any]) -> dict[str, Any]:
+    # The name of its folder: where that lay on one machine says nothing on another.
+    return {"role": role, "name": Path(name).name, **{key: faces[key] for key in _FACES if key in faces}}
+
+
+def _once(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for i, one in enumerate(entries) if one not in entries[:i]]
