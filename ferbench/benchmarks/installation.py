@@ -34,7 +34,7 @@ _PURPOSE = {
     "landmarks": "68 landmarks, dlib's CNN detector (non-commercial training data)",
     "onnx": "export and run ONNX models",
     "dask": "quality cells on many machines",
-    "web": "the web page of the live view",
+    "serve": "the web page and its JSON API",
 }
 
 # Other distributions of the same import package; whichever is installed will do.
