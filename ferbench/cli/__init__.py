@@ -35,6 +35,7 @@ VERBS = {
     "tune": "search for a pipeline's parameters on training faces",
     "export": "convert a trained network for another runtime, checked against it",
     "live": "name expressions on a camera, a clip or a synthetic stream",
+    "serve": "the same as a web page: browser's or own camera, uploads, and a JSON API",
     "detectors": "score detectors by themselves: recall, false alarms, overlap, time",
     "list": "list detectors, features, classifiers, runtimes, datasets, pipelines, suites or checks",
     "show": "describe one component, pipeline, dataset, check, run or saved model",

@@ -1,0 +1,90 @@
+"""Serve a web page: name expressions before the browser's camera or this machine's, in photographs and in videos.
+
+  ferbench serve                                    on http://127.0.0.1:8000/, for this machine alone
+  ferbench serve --source synthetic                 drawn faces in place of a camera
+  ferbench serve --pipeline tiny --pipeline models/lbp --port 0
+
+Nothing that is shown to the page leaves this machine. Ctrl-C stops. A JSON API is described at /openapi.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+__all__ = ["configure", "main"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``ferbench serve``."""
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: 127.0.0.1, which only this machine reaches)",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
+    parser.add_argument(
+        "--pipeline",
+        action="append",
+        metavar="NAME|FOLDER",
+        help="a shipped model or the folder of a saved pipeline to choose from; may be repeated, the first is the "
+        "default (default: tiny and accurate)",
+    )
+    parser.add_argument(
+        "--source",
+        default="0",
+        metavar="SOURCE",
+        help="this machine's camera, a file, an address or synthetic, for those who ask the page for it; none offers "
+        "none (default: 0, the first camera)",
+    )
+    parser.add_argument(
+        "--smooth",
+        default="mean:10",
+        metavar="HOW",
+        help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N (default: mean:10)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where the classifiers run (default: auto, a GPU if the pipeline's runtime can use one)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name by which browsers may call this server, as behind a proxy; may be repeated",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run ``ferbench serve``; 0 when it was stopped."""
+    from ferbench.realtime.web import Service, Settings, named_pipelines
+    from ferbench.realtime.web.server import is_loopback, require_packages, serve
+
+    require_packages()
+    is_local = is_loopback(args.host)
+    settings = Settings(
+        pipelines=named_pipelines(args.pipeline or ["tiny", "accurate"]),
+        source=None if args.source == "none" else args.source,
+        smooth=args.smooth,
+        device=args.device,
+        is_local=is_local,
+        hosts=tuple(name.lower() for name in args.allow_host),
+    )
+    service = Service(settings)
+
+    def tell(url: str) -> None:
+        if not is_local:
+            print(
+                f"ferbench: warning: other machines can reach {args.host}: whoever can may use the page and, unless "
+                "--source none, this machine's camera; there is no password and no encryption",
+                file=sys.stderr,
+            )
+        print(f"ferbench serves {', '.join(settings.pipelines)} on {url} (Ctrl-C stops)", flush=True)
+
+    serve(service, args.host, args.port, on_ready=tell)
+    print("stopped; uploads are deleted", file=sys.stderr)
+    return 0
