@@ -17,7 +17,7 @@ from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.transfer import known_labels_only
 from ferbench.benchmarks.tuning import find_settings
 from ferbench.benchmarks.views import View, crops_of
-from ferbench.errors import NoFaceError
+from ferbench.errors import DataError, NoFaceError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +108,11 @@ def score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any],
     metrics : dict
     items : DataFrame
         One row per face.
+
+    Raises
+    ------
+    DataError
+        If there is no face to score, or the pipeline's probabilities are not numbers.
     """
     from ferbench.pipelines import load_pipeline
 
@@ -117,6 +122,8 @@ def score(cell: Cell, run: Run, fitted: list[Pipeline]) -> tuple[dict[str, Any],
     else:
         pipeline = load_pipeline(run.artefact(cell), runtime=runtime)
     view = View(cell, pipeline)
+    if not len(view.rows):
+        raise DataError(f"nothing to score: the split {cell.eval_split!r} of {cell.dataset} has no face")
     at, _ = crops_of(view)
     clock = time.perf_counter()
     if cell.kind == "robustness":
@@ -185,6 +192,13 @@ def _items(view: View, pipeline: Pipeline, probabilities: npt.NDArray[np.float32
     """One row per sample of the cell, in the order of the view: a missed face has no prediction."""
     import pandas as pd
 
+    # argmax of NaN is the first class: a network that diverged would pass for one that always says it.
+    if n_bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
+        raise DataError(
+            f"{pipeline.id} gives probabilities that are not numbers",
+            got=f"{n_bad:,} of {len(probabilities):,} faces",
+            fix="a network may have diverged: train it at a lower learning rate",
+        )
     samples, rows = view.samples, view.rows
     _, shown = crops_of(view)
     # A pipeline that came trained chooses among all that it knows, also what this data set has not.

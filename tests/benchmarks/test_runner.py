@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.work import execute
 from ferbench.errors import InvalidSuiteError, MissingDependencyError
+from ferbench.pipelines import Pipeline
 
 SUITE = """\
 schema: 1
@@ -140,6 +142,25 @@ def test_a_failing_component_is_a_row_and_the_others_stand(tmp_path: Path) -> No
     assert outcome.summary.n_failed >= 1
     # What failed is tried again, what succeeded is not.
     assert run(text, tmp_path).n_done == outcome.summary.n_failed
+
+
+ONE_ROW = "\n".join(line for line in SUITE.splitlines() if "id: nearest" not in line and "id: texture" not in line)
+
+
+def test_an_empty_split_is_a_failed_row(tmp_path: Path) -> None:
+    (row,) = run(ONE_ROW.replace("n_test=42", "n_test=0"), tmp_path).summary.rows
+    assert row.error is not None
+    assert "nothing to score: the split 'test'" in row.error.message
+
+
+def test_probabilities_that_are_no_numbers_are_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverged(self: Pipeline, features: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(features))[:, None] < 2, np.nan, np.full((len(features), 7), 1 / 7, np.float32))
+
+    monkeypatch.setattr(Pipeline, "classify_features", diverged)
+    (row,) = run(ONE_ROW, tmp_path).summary.rows
+    assert row.error is not None
+    assert "probabilities that are not numbers: got 2 of 42 faces" in row.error.message
 
 
 def test_a_wrong_parameter_stops_the_suite_before_it_starts(tmp_path: Path) -> None:
