@@ -191,6 +191,7 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
                 ("wavelet-cnn", "CNN on the wavelet transform of the face"),
                 ("plain-cnn", "the same CNN without the transform"),
                 ("transfer", "ImageNet network of keras.applications under a new last layer"),
+                ("ensemble", "several networks in one: ensemble(of=[se-resnet, mini-xception])"),
             )
         ),
     ),

@@ -24,6 +24,7 @@ QUICK = {
     "resnet": "width=4, blocks=(1, 1)",
     "wavelet-cnn": "width=4",
     "plain-cnn": "width=4",
+    "ensemble": "of=[lenet, 'se-resnet(width=4, blocks=[1])']",
     "transfer": "base=vgg16, weights=none, size=32",  # the base of fewest layers, and nothing to fetch
 }
 NETWORK = "epochs=1, batch_size=24"

@@ -1,5 +1,6 @@
 """Pipelines: what is measured. Detector, crop, features, classifier and runtime under one id."""
 
+from ferbench.pipelines.combined import combine_networks
 from ferbench.pipelines.crops import crop_faces
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed, make_pipeline
 from ferbench.pipelines.preset import PresetInfo, presets
@@ -12,6 +13,7 @@ __all__ = [
     "PipelineParts",
     "PresetInfo",
     "Processed",
+    "combine_networks",
     "crop_faces",
     "load_pipeline",
     "make_pipeline",

@@ -30,6 +30,7 @@ __all__ = [
     "emosense_4l",
     "emosense_8l",
     "emosense_10l",
+    "ensemble",
     "keras_cnn",
     "krishna_cnn",
     "lenet",
@@ -184,6 +185,20 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.model_.set_weights(trained.get_weights())
         return self
 
+    def assemble(self, classes: npt.NDArray[np.str_], shape: tuple[int, int]) -> Self:
+        """Make the network without training it, for weights that are there already.
+
+        Parameters
+        ----------
+        classes : (C,) str
+            Label names in the order of the probabilities.
+        shape : (h, w)
+            Size of the crops.
+        """
+        self.classes_ = classes
+        self.model_ = self._build(shape)
+        return self
+
     def _weights_of(self, initial: keras.Model) -> list[npt.NDArray[Any]]:
         weights: list[npt.NDArray[Any]] = initial.get_weights()
         theirs, ours = ([w.shape for w in of.get_weights()] for of in (initial, self.model_))
@@ -286,6 +301,7 @@ def _factory(network: str) -> Callable[..., KerasClassifier]:
 emosense_4l = _factory("emosense-4l")
 emosense_8l = _factory("emosense-8l")
 emosense_10l = _factory("emosense-10l")
+ensemble = _factory("ensemble")
 keras_cnn = _factory("keras-cnn")
 krishna_cnn = _factory("krishna-cnn")
 lenet = _factory("lenet")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from ferbench.classifiers.keras.ensemble import ensemble_of
 from ferbench.classifiers.keras.families import lenet, resnet, vgg
 from ferbench.classifiers.keras.literature import (
     emosense_4l,
@@ -37,4 +38,5 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "plain-cnn": plain_cnn,
     "transfer": transfer,
 }
+NETWORKS["ensemble"] = ensemble_of(dict(NETWORKS))
 """Builders by registry name: ``(shape, n_classes, **parameters) -> keras.Model``."""

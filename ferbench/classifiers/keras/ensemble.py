@@ -1,0 +1,128 @@
+"""Several networks as one: they see the same face, and a last layer joins what they say of it.
+
+One graph, so one file, one call and one softmax; every runtime that runs its members runs it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+
+from ferbench.classifiers.keras.ends import CropShape
+from ferbench.errors import ParameterError, UnknownNameError
+from ferbench.registry import Spec, parse_spec
+
+__all__ = ["ensemble_of", "give_weights", "member_spec"]
+
+Builder = Callable[..., keras.Model]
+
+_MEMBER = "member_{}"
+
+
+def ensemble_of(networks: Mapping[str, Builder]) -> Builder:
+    """The builder of ensembles of the given networks, by registry name."""
+
+    def ensemble(
+        shape: CropShape,
+        n_classes: int,
+        *,
+        of: Sequence[str] = ("se-resnet", "mini-xception"),
+        mirror: bool = False,
+    ) -> keras.Model:
+        """Several networks in one: a softmax over the mean of their scores.
+
+        That is the normalised geometric mean of their probabilities. The mean is a dense layer over all scores side by
+        side, so that calibration scales it and training may go on with everything.
+
+        Parameters
+        ----------
+        shape : (h, w)
+            Size of the crops; None where it may vary.
+        n_classes : int
+            Number of expressions.
+        of : sequence of str
+            Specs of two networks or more, without a recipe: ``["se-resnet(width=24)", "mini-xception"]``.
+        mirror : bool
+            Show each network the mirror image too, which takes twice as long.
+        """
+        members = _members(networks, of, shape, n_classes)
+        if not isinstance(mirror, bool):
+            raise ParameterError("mirror of ensemble", got=repr(mirror), expected="true or false")
+        image = keras.Input((*shape, 1), name="gray")
+        views = [image, keras.ops.flip(image, axis=2)] if mirror else [image]
+        scores = [member(view) for member in members for view in views]
+        x = layers.Concatenate(name="all_scores")(scores)
+        mean = layers.Dense(n_classes, name="scores")
+        x = mean(x)
+        mean.set_weights([_mean_kernel(n_classes, [1.0] * len(members), len(views)), np.zeros(n_classes, np.float32)])
+        return keras.Model(image, layers.Softmax(dtype="float32", name="probabilities")(x), name="ensemble")
+
+    return ensemble
+
+
+def member_spec(network: str, params: Mapping[str, Any]) -> str:
+    """What an ensemble calls a network that is trained already: weights that came from a file come from it no more."""
+    return str(Spec(network, {**params, **({"weights": "none"} if "weights" in params else {})}))
+
+
+def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: Sequence[float]) -> None:
+    """Give the members of an ensemble the weights of trained networks, and each of them its share of the mean.
+
+    Raises
+    ------
+    ParameterError
+        The layers of one differ from its member's.
+    """
+    for i, (network, model) in enumerate(zip(trained, _members_of(ensemble), strict=True), start=1):
+        theirs, ours = ([w.shape for w in one.get_weights()] for one in (network, model))
+        if theirs != ours:
+            raise ParameterError(
+                f"network {i} of the ensemble is not what its record says",
+                got=f"{network.count_params():,} parameters",
+                expected=f"{model.count_params():,} in layers of the same shapes",
+            )
+        model.set_weights(network.get_weights())
+    kernel, bias = (scores := ensemble.get_layer("scores")).get_weights()
+    n_views = kernel.shape[0] // (kernel.shape[1] * len(trained))
+    scores.set_weights([_mean_kernel(kernel.shape[1], shares, n_views), bias])
+
+
+def _members(networks: Mapping[str, Builder], of: Sequence[str], shape: CropShape, n_classes: int) -> list[keras.Model]:
+    if isinstance(of, str) or not isinstance(of, Sequence) or len(of) < 2:
+        raise ParameterError("parameter of, of ensemble", got=repr(of), expected="a list of specs of networks")
+    members = []
+    for i, text in enumerate(of, start=1):
+        if not isinstance(text, str):
+            raise ParameterError("a part of ensemble", got=repr(text), expected="the spec of a network")
+        spec = parse_spec(text)
+        if spec.name not in networks:
+            raise UnknownNameError("network of ensemble", spec.name, networks)
+        build = networks[spec.name]
+        own = {p.name for p in inspect.signature(build).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        if strange := sorted(set(spec.params) - own):
+            raise ParameterError(
+                f"{strange[0]} is no parameter of the network {spec.name}",
+                got=text,
+                expected=", ".join(sorted(own)) or "none",
+                fix="a recipe is given to the ensemble as a whole",
+            )
+        whole = build(shape, n_classes, **spec.params)
+        members.append(keras.Model(whole.input, whole.layers[-1].input, name=_MEMBER.format(i)))
+    return members
+
+
+def _members_of(ensemble: keras.Model) -> list[keras.Model]:
+    by_name = {layer.name: layer for layer in ensemble.layers if isinstance(layer, keras.Model)}
+    return [by_name[_MEMBER.format(i)] for i in range(1, len(by_name) + 1)]
+
+
+def _mean_kernel(n_classes: int, shares: Sequence[float], n_views: int) -> npt.NDArray[np.float32]:
+    """(members · views · C, C) float32: what takes the weighted mean of scores side by side."""
+    share = np.repeat(np.asarray(shares, np.float64) / sum(shares) / n_views, n_views)
+    return np.kron(share[:, None], np.eye(n_classes)).astype(np.float32)

@@ -1,0 +1,71 @@
+"""Make one network of several trained ones, which answers by the mean of their scores.
+
+  ferbench combine models/a models/b --out models/both
+  ferbench combine accurate models/b --shares 1 0.5 --mirror --calibrate --val-split val --out models/both
+
+Nothing is learnt but, with --calibrate, the one temperature. What comes out is a saved pipeline like any other: export
+it, benchmark it, run it live. It takes as long as its members together, with --mirror twice as long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ferbench.errors import ParameterError
+
+__all__ = ["configure", "main"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``ferbench combine``."""
+    parser.add_argument(
+        "pipelines",
+        nargs="+",
+        metavar="PIPELINE",
+        help="saved or shipped networks, two or more, that learnt from the same faces; the first one's detector and "
+        "crops are taken",
+    )
+    parser.add_argument("--shares", nargs="+", type=float, metavar="SHARE", help="of each in the mean (default: equal)")
+    parser.add_argument("--mirror", action="store_true", help="show each of them the mirror image too")
+    parser.add_argument("--dataset", metavar="NAME", help="of --val-split (default: what the networks learnt from)")
+    parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
+    parser.add_argument("--calibrate", action="store_true", help="scale the probabilities on --val-split")
+    parser.add_argument("--half", action="store_true", help="store the weights in float16, in half the space")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the saved pipeline")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run ``ferbench combine``."""
+    from ferbench.cli.train import say_score, score
+    from ferbench.datasets import has_learnt_from, load_dataset
+    from ferbench.pipelines import combine_networks, load_pipeline
+    from ferbench.pipelines.pipeline import check_calibration_faces
+
+    if args.calibrate and not args.val_split:
+        raise ParameterError("--calibrate needs --val-split", fix="name a split that was not learnt from")
+    if twice := next((name for name in args.pipelines if args.pipelines.count(name) > 1), None):
+        raise ParameterError(f"{twice} is named twice", fix="give it a larger share instead")
+    members = {name: load_pipeline(name, runtime="keras") for name in args.pipelines}
+    pipeline = combine_networks(members, shares=args.shares, mirror=args.mirror)
+    validation = None
+    if args.val_split:
+        name = args.dataset or pipeline.trained_on.get("dataset")
+        if name is None:
+            raise ParameterError("the networks do not say what they learnt from", fix="name a --dataset")
+        validation = load_dataset(name).split(args.val_split)
+        if has_learnt_from(
+            pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
+        ):
+            raise ParameterError("the networks learnt from --val-split", got=args.val_split, fix="name another split")
+    if args.calibrate and validation is not None:
+        check_calibration_faces(validation, pipeline.classes_)
+        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
+    if args.half:
+        pipeline.estimator_.halve()
+    metrics = {} if validation is None else score(pipeline, validation)
+    pipeline.save(args.out, metrics=metrics)
+    say_score(metrics, args.val_split)
+    print(args.out)
+    return 0
