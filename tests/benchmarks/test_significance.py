@@ -72,7 +72,7 @@ def test_the_corrected_t_test_of_a_worked_example():
     assert corrected_t_test(differences, 1e12, 1).p == pytest.approx(plain.pvalue)
 
 
-@pytest.mark.parametrize("differences", [[0.1], [0.1, 0.1, 0.1]])
+@pytest.mark.parametrize("differences", [[0.1], [0.1, 0.1, 0.1], [0.3 - 0.2, 0.1, 0.4 - 0.3]])
 def test_folds_without_a_variance_give_no_test(differences):
     assert corrected_t_test(differences, 90, 10) is None
 
