@@ -31,7 +31,14 @@ class _Side:
     @classmethod
     def open(cls, folder: str | Path) -> _Side:
         run = Run.open(folder)
-        return cls(run, run.summary(), list(run.read_json("plan.json")["cells"]))
+        plan = run.read_json("plan.json")
+        try:
+            cells = [dict(cell) for cell in plan["cells"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"cannot read {run.folder / 'plan.json'}", got="JSON that is no plan", fix="start a new run with --new"
+            ) from error
+        return cls(run, run.summary(), cells)
 
     def rows(self) -> dict[tuple[str, str], RowSummary]:
         return {(row.dataset, row.row): row for row in self.summary.rows}
@@ -262,6 +269,13 @@ def _notes(left: _Side, right: _Side, pairs: Sequence[tuple[RowSummary, RowSumma
         alone = [f"{row.row} on {row.dataset}" for row in side.summary.rows if (name, row.dataset, row.row) not in used]
         if alone:
             yield f"in {name} alone, or not paired: {', '.join(alone)}"
+    kinds = {
+        "fixed rates": any(latency.fixed_rate for pair in pairs for row in pair for latency in row.latency),
+        "spoilt faces": left.summary.robustness or right.summary.robustness,
+        "other data sets": left.summary.transfers or right.summary.transfers,
+    }
+    if left_out := [kind for kind, is_there in kinds.items() if is_there]:
+        yield f"not compared, see the reports: {', '.join(left_out)}"
     for a, b in pairs:
         if a.quality is not None and b.quality is not None and a.quality.n != b.quality.n:
             counts = f"{a.quality.n:,} faces in A, {b.quality.n:,} in B"

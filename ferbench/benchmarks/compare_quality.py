@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ferbench.benchmarks.compare_records import Measure, Verdict, unjudged
+from ferbench.benchmarks.compare_records import Measure, Verdict, margin_text, unjudged
 from ferbench.benchmarks.pairs import ALPHA, Scored
 from ferbench.benchmarks.records import RowSummary
 from ferbench.benchmarks.resampling import difference_interval, difference_p, draw_metrics
@@ -88,6 +88,6 @@ def judge_quality(measures: Sequence[Measure], margin: float) -> list[Measure]:
         elif -margin <= one.low and one.high <= margin:
             verdict = "tie"
         else:
-            reason = f"{one.n:,} faces are too few to rule out a difference of {100 * margin:g} %"
+            reason = f"{one.n:,} faces are too few to rule out a difference of {margin_text(margin)}"
         result.append(one.model_copy(update={"p_holm": p_holm, "verdict": verdict, "reason": reason}))
     return result

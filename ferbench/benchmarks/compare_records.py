@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ferbench.benchmarks.records import RowSummary
 
-__all__ = ["MARGIN", "Measure", "RunComparison", "RunFacts", "Verdict", "unjudged"]
+__all__ = ["MARGIN", "Measure", "RunComparison", "RunFacts", "Verdict", "margin_text", "unjudged"]
 
 MARGIN = 0.01
 """Accuracies and macro F1 scores whose difference is surely below one point tie."""
@@ -70,6 +70,11 @@ class RunComparison(_Record):
     def count(self, verdict: Verdict) -> int:
         """Number of measures with a verdict."""
         return sum(one.verdict == verdict for one in self.measures)
+
+
+def margin_text(margin: float) -> str:
+    """A margin of shares in points: ``"1 point"`` of 0.01."""
+    return f"{100 * margin:g} point{'s' if margin != 0.01 else ''}"
 
 
 def unjudged(

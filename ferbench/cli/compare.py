@@ -43,6 +43,8 @@ def main(args: argparse.Namespace) -> int:
 
     if args.out is not None and args.out.is_dir():
         raise ParameterError("--out is a folder", got=args.out, expected="a file")
+    if not 0 <= args.margin < 100:
+        raise ParameterError("--margin is in points", got=f"{args.margin:g}", expected="0 to 100, such as 1")
     comparison = compare_runs(args.a, args.b, a_rows=args.a_row, b_rows=args.b_row, margin=args.margin / 100)
     text = FORMATS[args.format](comparison)
     if args.out is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
 
-from ferbench.benchmarks.compare_records import Measure, RunComparison, RunFacts, Verdict
+from ferbench.benchmarks.compare_records import Measure, RunComparison, RunFacts, Verdict, margin_text
 from ferbench.reports.formatting import DASH, count, milliseconds, number, percent, points
 from ferbench.reports.markdown import code, plain
 
@@ -84,9 +84,9 @@ def _remarks(comparison: RunComparison) -> Iterator[str]:
         yield f"warning: {warning}"
     for note in comparison.notes:
         yield f"note: {note}"
-    margin = f"{100 * comparison.margin:g} point{'s' if comparison.margin != 0.01 else ''}"
+    within = margin_text(comparison.margin)
     yield (
-        f"worse, better: shown after correction for the number of measures. tie: the interval is within {margin}, or "
+        f"worse, better: shown after correction for the number of measures. tie: the interval is within {within}, or "
         "5 % of a latency (0.05 ms). cannot tell: neither. A missed face is wrong."
     )
 

@@ -286,6 +286,31 @@ def test_what_cannot_be_compared_is_one_line_and_exit_2(base, tmp_path, capsys, 
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("plan", ["{}", "[]", '{"cells": 3}', '{"cells": [1]}', "not json"])
+def test_a_damaged_plan_is_one_line_and_exit_2(base, tmp_path, capsys, plan):
+    head = write_run(tmp_path / "head", {"steady": 0.7})
+    (head / "plan.json").write_text(plan)
+    assert main(["compare", str(base), str(head)]) == 2
+    error = capsys.readouterr().err
+    assert "plan.json" in error
+    assert error.count("\n") == 1
+
+
+def test_a_wrong_margin_is_said_in_the_unit_it_was_given_in(base, capsys):
+    for margin in ("-2", "100", "nan"):
+        assert main(["compare", str(base), str(base), "--margin", margin]) == 2
+        assert f"--margin is in points: got {margin}, expected 0 to 100" in capsys.readouterr().err
+
+
+def test_what_is_not_compared_is_said(base, tmp_path):
+    head = write_run(tmp_path / "head", {"steady": 0.7})
+    summary = json.loads((head / "summary.json").read_text())
+    summary["robustness"] = [{"row": "steady", "dataset": "faces", "status": "failed", "reason": "x"}]
+    (head / "summary.json").write_text(json.dumps(summary))
+    assert "not compared, see the reports: spoilt faces" in compare_runs(base, head).notes
+    assert not any("not compared" in note for note in compare_runs(base, base).notes)
+
+
 def test_the_terminal_gets_80_columns_and_a_comment_its_verdict_first(base, tmp_path):
     long = "a-very-long-row-name-" * 6
     a = write_run(tmp_path / "a", {long: 0.7, "b|b": 0.7}, ms=20000.0)
