@@ -24,6 +24,8 @@ _FLOOR_MS = 1e-3
 """A latency of zero has no place on a log axis; it is drawn here."""
 
 _MAX_LABEL = 34
+_CHARACTER, _LINE = 6.4, 13.0
+"""Room for a character of a label, in pixels."""
 
 
 def scatter_svg(view: DatasetView, width: int = WIDE) -> str | None:
@@ -81,7 +83,7 @@ def _scatter_axes(axes: Axes, view: DatasetView, rows: list[RowView], is_wide: b
     lows = [100 * row.accuracy.low for row in rows if row.accuracy and row.accuracy.low is not None]
     reference = 100 * view.majority_share if view.majority_share is not None else None
     bottom = min([*ys, *lows, *([reference] if reference is not None else [])])
-    top = max([*ys, *highs, *([100 * view.annotators.value] if view.annotators else [])])
+    top = max([*ys, *highs, *(percentage for percentage, _ in _levels(view, is_wide))])
     pad = max(2.0, 0.07 * (top - bottom))
     axes.set_ylim(max(0.0, bottom - pad), min(100.0, top + pad) if top < 100 else 102)
     axes.set_xscale("log")
@@ -106,11 +108,11 @@ def _scatter_axes(axes: Axes, view: DatasetView, rows: list[RowView], is_wide: b
         color=colour("muted"),
         size=12,
     )
-    if reference is not None:
-        _reference_lines(axes, reference, is_wide)
-    if view.annotators:
-        text = "one annotator against the others" if is_wide else "one annotator"
-        _level(axes, 100 * view.annotators.value, f"{text}, {percent(view.annotators.value)} %")
+    for percentage, text in _levels(view, is_wide):
+        _level(axes, percentage, text)
+    low, high = axes.get_xlim()
+    if reference is not None and low < _REALTIME_MS < high:
+        _realtime_line(axes)
 
 
 def _log_ticks(axes: Axes, *, few: bool) -> None:
@@ -125,22 +127,30 @@ def _log_ticks(axes: Axes, *, few: bool) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
-def _reference_lines(axes: Axes, reference: float, is_wide: bool) -> None:
-    text = f"always the commonest class, {number(reference, 1)} %" if is_wide else "commonest class"
-    _level(axes, reference, text)
-    low, high = axes.get_xlim()
-    if low < _REALTIME_MS < high:
-        axes.axvline(_REALTIME_MS, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
-        axes.annotate(
-            "30 fps",
-            xy=(_REALTIME_MS, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            color=colour("muted"),
-            size=11,
-        )
+def _levels(view: DatasetView, is_wide: bool) -> list[tuple[float, str]]:
+    """Percentages that a line goes across at, with its name."""
+    levels = []
+    if view.majority_share is not None:
+        share = f"always the commonest class, {number(100 * view.majority_share, 1)} %"
+        levels.append((100 * view.majority_share, share if is_wide else "commonest class"))
+    if view.annotators:
+        text = "one annotator against the others" if is_wide else "one annotator"
+        levels.append((100 * view.annotators.value, f"{text}, {percent(view.annotators.value)} %"))
+    return levels
+
+
+def _realtime_line(axes: Axes) -> None:
+    axes.axvline(_REALTIME_MS, color=colour("muted"), linewidth=1, dashes=(2, 3), zorder=1)
+    axes.annotate(
+        "30 fps",
+        xy=(_REALTIME_MS, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="center",
+        color=colour("muted"),
+        size=11,
+    )
 
 
 def _level(axes: Axes, percentage: float, text: str) -> None:
@@ -173,8 +183,7 @@ def _draw_point(axes: Axes, row: RowView) -> None:
     width = round(axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
     if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None:
         axes.plot([x, x], [100 * row.accuracy.low, 100 * row.accuracy.high], color=tint, linewidth=2, zorder=3)
-    if row.total and row.total.p50_low is not None and row.total.p50_high is not None:
-        span = [max(row.total.p50_low, _FLOOR_MS), max(row.total.p50_high, _FLOOR_MS)]
+    if (span := _latency_bar(row)) is not None:
         axes.plot(span, [y, y], color=tint, linewidth=2, zorder=3)
     points = axes.scatter(
         [x], [y], s=235, marker=_MARKERS[row.record.family], color=tint, edgecolor=colour("surface"), lw=1.5, zorder=4
@@ -196,6 +205,13 @@ def _draw_point(axes: Axes, row: RowView) -> None:
     number_text.set_gid("pointer-none")
 
 
+def _latency_bar(row: RowView) -> tuple[float, float] | None:
+    """Ends of the interval of the median, in ms."""
+    if row.total is None or row.total.p50_low is None or row.total.p50_high is None:
+        return None
+    return max(row.total.p50_low, _FLOOR_MS), max(row.total.p50_high, _FLOOR_MS)
+
+
 def _label_points(figure: Figure, axes: Axes, view: DatasetView, rows: list[RowView]) -> None:
     """Names beside their points, moved off other points, bars and names; a name without room is left out."""
     centres = [tuple(axes.transData.transform((_x(row), _y(row)))) for row in rows]
@@ -203,8 +219,8 @@ def _label_points(figure: Figure, axes: Axes, view: DatasetView, rows: list[RowV
     box = axes.get_window_extent()
     places = place_labels(
         [(float(x), float(y)) for x, y in centres],
-        [(6.4 * len(name) + 2, 13.0) for name in names],
-        obstacles=_obstacles(axes, rows, view.majority_share),
+        [(_CHARACTER * len(name) + 2, _LINE) for name in names],
+        obstacles=_obstacles(axes, view, rows),
         bounds=(box.x0, box.y0, box.x1 + 14, box.y1 + 10),
     )
     for name, place in zip(names, places, strict=True):
@@ -221,25 +237,30 @@ def _label_points(figure: Figure, axes: Axes, view: DatasetView, rows: list[RowV
             )
 
 
-def _obstacles(axes: Axes, rows: list[RowView], majority_share: float | None) -> list[Box]:
-    """Thin boxes around what a label should not cross: interval bars, the front and the reference lines."""
+def _obstacles(axes: Axes, view: DatasetView, rows: list[RowView]) -> list[Box]:
+    """Boxes around what a label should not cross: interval bars, the front, the reference lines and their names."""
     lines = [
         (_x(row), 100 * row.accuracy.low, _x(row), 100 * row.accuracy.high)
         for row in rows
         if row.accuracy and row.accuracy.low is not None and row.accuracy.high is not None
     ]
+    lines += [(bar[0], _y(row), bar[1], _y(row)) for row in rows if (bar := _latency_bar(row)) is not None]
     front = sorted((row for row in rows if row.is_on_front), key=_x)
     ends = [_x(row) for row in front[1:]] + [axes.get_xlim()[1]]
     lines += [(_x(row), _y(row), end, _y(row)) for row, end in zip(front, ends, strict=False)]
     lines += [(_x(b), _y(a), _x(b), _y(b)) for a, b in pairwise(front)]
     bottom, top = axes.get_ylim()
     lines.append((_REALTIME_MS, bottom, _REALTIME_MS, top))
-    if majority_share is not None:
-        lines.append((axes.get_xlim()[0], 100 * majority_share, axes.get_xlim()[1], 100 * majority_share))
+    left_end, right_end = axes.get_xlim()
+    levels = _levels(view, is_wide=True)
+    lines += [(left_end, percentage, right_end, percentage) for percentage, _ in levels]
     boxes = []
     for x0, y0, x1, y1 in lines:
         (left, low), (right, high) = axes.transData.transform([(x0, y0), (x1, y1)])
         boxes.append((float(left) - 2, float(low) - 2, float(right) + 2, float(high) + 2))
+    for percentage, text in levels:
+        right, low = axes.transData.transform((right_end, percentage))
+        boxes.append((float(right) - _CHARACTER * len(text), float(low), float(right), float(low) + _LINE + 5))
     return boxes
 
 

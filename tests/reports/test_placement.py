@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ferbench.benchmarks.records import Summary
+from ferbench.reports.context import build_context
+from ferbench.reports.figures import scatter_svg
 from ferbench.reports.placement import place_labels
 
 BOUNDS = (0.0, 0.0, 800.0, 400.0)
@@ -42,6 +46,22 @@ def test_a_line_to_the_right_moves_the_label() -> None:
     (place,) = place_labels([(400.0, 200.0)], [(90.0, 13.0)], obstacles=[front], bounds=BOUNDS)
     assert place is not None
     assert place[2] == "right"
+
+
+def test_a_name_keeps_off_the_interval_of_its_own_latency(summary: Summary) -> None:
+    (row,) = [one for one in summary.rows if one.row == "pca-svm" and one.dataset == "fer2013"]
+    total = row.latency[0].stages["total"]
+
+    def height_of_name(factor: float) -> float:
+        wide = total.model_copy(update={"p50_low": total.p50 / factor, "p50_high": total.p50 * factor})
+        latency = row.latency[0].model_copy(update={"stages": {**row.latency[0].stages, "total": wide}})
+        one = row.model_copy(update={"latency": [latency]})
+        svg = scatter_svg(build_context(summary.model_copy(update={"rows": [one]})).datasets[0])
+        texts = {t.text: t for t in ET.fromstring(svg).iter() if t.tag.endswith("text")}
+        return float(texts["pca-svm"].get("y")) - float(texts["1"].get("y"))
+
+    assert abs(height_of_name(1.0)) < 8
+    assert abs(height_of_name(1.4)) > 8
 
 
 def test_without_room_a_label_is_left_out() -> None:
