@@ -108,8 +108,8 @@ def _cost(view: DatasetView, best: RowView) -> Sentence:
 
 
 def _choice(view: DatasetView, best: RowView) -> Sentence:
-    if best.record.family == "baseline":
-        return ("No pipeline beats a baseline that ignores the face, so there is nothing to choose yet.",)
+    if not _beats_chance(view, best):
+        return ("No pipeline is shown to beat one that ignores the face, so there is nothing to choose yet.",)
     if len(view.scored) == 1:
         return ("With one pipeline there is nothing to choose between.",)
     if best.p50 is None:
@@ -136,6 +136,16 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
     below = cheaper[-1]
     value = below.accuracy.value if below.accuracy else None
     return (*head, f"{reason}; below that, ", _name(below), f" ({_ms(below.p50)}, {_percent(value)}).")
+
+
+def _beats_chance(view: DatasetView, best: RowView) -> bool:
+    """Whether the best row is told apart from every baseline, and above the commonest class.
+
+    Where a detector misses faces, a baseline may be right less often than the commonest class is.
+    """
+    if best.record.family == "baseline" or any(row.record.family == "baseline" for row in _ties(view, best)):
+        return False
+    return best.accuracy is None or best.accuracy.value > (view.majority_share or 0.0)
 
 
 def _looking(view: DatasetView) -> list[RowView]:

@@ -28,6 +28,13 @@ def test_fb002_finds_a_row_that_does_not_beat_the_baseline_of_its_run(verdict: s
     )
 
 
+def test_fb002_does_not_take_a_baseline_that_misses_faces_for_the_bar() -> None:
+    poor = row("majority", 0.2, "baseline")
+    result = look("FB002", summary(poor, row("hog", 0.55), comparisons=[pair("hog", "majority", "better")]))
+    assert result.findings[0].rows == ["hog"]  # 60 of 100 faces are happy
+    assert look("FB002", summary(poor, row("hog", 0.7), comparisons=[pair("hog", "majority", "better")])).findings == []
+
+
 def test_fb002_takes_the_pair_whichever_way_round_it_was_stored() -> None:
     assert look("FB002", summary(majority(), row("hog"), comparisons=[pair("majority", "hog", "worse")])).findings == []
 
