@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["STRICT", "add_check_arguments", "checks_text", "strict_code"]
 
 STRICT = 1
-"""Exit code of ``--strict`` where a check found an error or a warning."""
+"""Exit code of ``--strict`` where a check found an error or a warning, or a cell failed."""
 
 WIDTH = 80
 _MOST = 3  # findings that the terminal prints; the report has all
@@ -22,7 +22,9 @@ _LINES = 2  # of each
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--strict`` and ``--ignore``."""
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a check finds an error or a warning")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 if a check finds an error or a warning, or a cell failed"
+    )
     parser.add_argument(
         "--ignore",
         action="append",
@@ -32,11 +34,13 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def strict_code(checks: ChecksView) -> int:
-    """Exit code under ``--strict``, said on stderr where it is not 0."""
-    if checks.is_strictly_clean:
+def strict_code(checks: ChecksView, n_failed: int) -> int:
+    """Exit code under ``--strict``, said on stderr where it is not 0; failed cells leave nothing to check."""
+    reasons = [] if checks.is_strictly_clean else [f"the checks found {checks.headline}"]
+    reasons += [f"{n_failed:,} cell{'s' if n_failed != 1 else ''} failed"] if n_failed else []
+    if not reasons:
         return 0
-    print(f"ferbench: --strict: the checks found {checks.headline}", file=sys.stderr)
+    print(f"ferbench: --strict: {', and '.join(reasons)}", file=sys.stderr)
     return STRICT
 
 

@@ -38,4 +38,7 @@ def main(args: argparse.Namespace) -> int:
         import webbrowser
 
         webbrowser.open(written[0].resolve().as_uri())
-    return strict_code(checks_view(checked_summary(run), ignore)) if args.strict else 0
+    if not args.strict:
+        return 0
+    summary = checked_summary(run)
+    return strict_code(checks_view(summary, ignore), summary.n_failed)

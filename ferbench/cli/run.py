@@ -14,6 +14,7 @@ import argparse
 import os
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def main(args: argparse.Namespace) -> int:
     if outcome.n_done == 0:
         print("everything was done already; --new measures again")
     print(f"run     {outcome.run.folder}\nreport  {report}")
-    return strict_code(checks) if args.strict else 0
+    return strict_code(checks, summary.n_failed) if args.strict else 0
 
 
 def _report(folder: Path, *, is_new: bool) -> Path:
@@ -119,7 +120,7 @@ def leaderboard(summary: Summary) -> str:
             continue  # scored only with what was learnt elsewhere
         rows.sort(key=lambda row: -_accuracy(row))
         label = "synthetic faces" if dataset.is_synthetic else dataset.title
-        lines += ["", f"{dataset.spec}: {label}, {dataset.n_eval:,} faces scored"[:WIDTH]]
+        lines += ["", *textwrap.wrap(f"{dataset.spec}: {label}, {dataset.n_eval:,} faces scored", WIDTH)]
         lines.append(f"{'tie':>3}  {'pipeline':<34} {'accuracy':>8} {'95 %':>13} {'missed':>6} {'ms':>8}")
         lines += [_line(row) for row in rows]
         lines.append("accuracy: end to end, missed faces wrong; same tie number: no difference shown")
@@ -129,8 +130,8 @@ def leaderboard(summary: Summary) -> str:
 def _line(row: RowSummary) -> str:
     name = row.row if len(row.row) <= 34 else row.row[:33] + "…"
     if row.quality is None:
-        reason = f"{row.status}: {row.error.message if row.error else ''}"
-        return f"{'-':>3}  {name:<34} {reason}"[:WIDTH]
+        line = f"{'-':>3}  {name:<34} {row.status}: {row.error.message if row.error else ''}"
+        return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
     accuracy = row.quality.end_to_end["accuracy"]
     interval = "-" if accuracy.low is None or accuracy.high is None else f"{accuracy.low:.1%} {accuracy.high:.1%}"
     missed = "-" if row.quality.detector_bypassed else str(row.quality.n - row.quality.n_detected)

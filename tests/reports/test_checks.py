@@ -101,10 +101,19 @@ def test_strict_is_one_after_the_files_are_written(run_folder: Path, capsys: pyt
 
 
 def test_strict_is_content_where_what_was_found_is_ignored(run_folder: Path, checked: Summary) -> None:
-    (run_folder / "summary.json").write_text(checked.model_dump_json())
+    (run_folder / "summary.json").write_text(checked.model_copy(update={"n_failed": 0}).model_dump_json())
     assert main(["report", str(run_folder), "--strict"]) == 1
     assert main(["report", str(run_folder), "--strict", "--ignore", "fb002,FB003"]) == 0
     assert "ignored on request: FB002 and FB003" in (run_folder / "report" / "report.md").read_text()
+
+
+def test_strict_is_not_content_with_failed_cells(
+    run_folder: Path, checked: Summary, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "summary.json").write_text(checked.model_copy(update={"n_failed": 2, "checks": []}).model_dump_json())
+    every = [f"FB{i:03}" for i in range(1, 22)]
+    assert main(["report", str(run_folder), "--strict", "--ignore", ",".join(every), "--format", "md"]) == 1
+    assert capsys.readouterr().err == "ferbench: --strict: 2 cells failed\n"
 
 
 def test_an_unknown_code_is_refused_before_anything_is_written(
