@@ -14,6 +14,9 @@ __all__ = ["SCENARIOS", "Scenario", "parse_scenario"]
 SCENARIOS = ("single-stream", "multi-stream(streams=N)", "offline(batch=N)", "fixed-rate(hz=15|30|60|auto)")
 """What a suite may name under ``scenarios``."""
 
+MOST_TOGETHER = 4096
+"""Frames of one call: more would fill the memory with frames before the clock starts."""
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -55,7 +58,7 @@ def parse_scenario(text: str | None) -> Scenario:
     Raises
     ------
     ParameterError
-        Any other scenario, a batch or a number of streams below 1, or a rate outside 1 to 1000 Hz.
+        Any other scenario, a batch or a number of streams outside 1 to 4096, or a rate outside 1 to 1000 Hz.
 
     Examples
     --------
@@ -80,11 +83,12 @@ def parse_scenario(text: str | None) -> Scenario:
         raise ParameterError(
             "not a frame rate", got=f"hz={given['hz']!r}", expected=f"{MIN_HZ:g} to {MAX_HZ:g}, or auto"
         )
-    raise ParameterError("not a scenario that can be measured", got=repr(str(text)), expected=", ".join(SCENARIOS))
+    known = f"{', '.join(SCENARIOS)}, with N from 1 to {MOST_TOGETHER}"
+    raise ParameterError("not a scenario that can be measured", got=repr(str(text)), expected=known)
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_TOGETHER
 
 
 def _is_rate(value: Any) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "suite_json_schema",
 ]
 
+_MOST_THREADS = 1024  # no machine that this runs on has more cores; libraries would start them all
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
@@ -170,7 +171,9 @@ class Profile(_Strict):
     rounds: Count = Field(default=2, description="timing rounds, each in a new process")
     warmup: Annotated[int, Field(ge=0)] = Field(default=20, description="frames before the clock counts")
     min_frames: Count = Field(default=64, description="frames timed in a round, at least")
-    min_seconds: Annotated[float, Field(ge=0)] = Field(default=2.0, description="seconds timed in a round, at least")
+    min_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=2.0, description="seconds timed in a round, at least"
+    )
     cell_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None, description="most seconds for one cell: one that takes longer is killed and becomes a failed row"
     )
@@ -321,8 +324,8 @@ def parse_device(text: str) -> tuple[str, int]:
         raise ValueError(f"unknown device {text!r}; expected cpu(threads=1), cpu(threads=all) or gpu")
     if threads == "all":
         return spec.name, os.cpu_count() or 1
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise ValueError(f"threads of {text!r} must be a number from 1 up, or all")
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= _MOST_THREADS:
+        raise ValueError(f"threads of {text!r} must be a number from 1 to {_MOST_THREADS}, or all")
     return spec.name, threads
 
 

@@ -136,8 +136,19 @@ def _located(error: ValidationError, root: yaml.MappingNode, source: str) -> Inv
     if problem["type"] == "value_error":
         return InvalidSuiteError(f"{where}: {message}{more}")
     return InvalidSuiteError(
-        f"{where}: {'.'.join(map(str, path))} has a wrong value{more}", got=value, expected=message
+        f"{where}: {'.'.join(map(str, path))} has a wrong value{more}",
+        got=value,
+        expected=_expected(problem["type"], message),
     )
+
+
+def _expected(kind: str, message: str) -> str:
+    """What pydantic wanted, as the end of a sentence."""
+    if kind == "string_pattern_mismatch":
+        return "letters, digits and . _ + -, a letter or a digit first"
+    if kind == "too_short":
+        return "one entry at least"
+    return message.removeprefix("Input should be ")
 
 
 def _known_keys(path: Sequence[str | int]) -> list[str]:
