@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,12 +27,15 @@ class Frame:
         RGB or gray.
     source : str
         The file, address or camera it comes from.
+    captured_s : float
+        When it came from the device or the decoder, by ``time.perf_counter``; now by default.
     """
 
     index: int
     t_ms: float | None
     image: Image = field(repr=False)
     source: str
+    captured_s: float = field(default_factory=time.perf_counter, compare=False)
 
 
 class Source(ABC):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
+from ferbench.realtime.finding import DETECT_EVERY, FaceFinder
 from ferbench.realtime.frames import Frame, Source
+from ferbench.realtime.protocols import LivePipeline, PipelineSpec, load_live_pipeline
 from ferbench.realtime.results import FaceResult, FrameResult
 from ferbench.realtime.smoothing import Smoother, Smoothing, parse_smoothing
 from ferbench.realtime.sources import SourceSpec, open_source
@@ -27,57 +29,9 @@ __all__ = ["FrameProcessor", "LivePipeline", "LiveStream", "PipelineSpec", "load
 Matrix = npt.NDArray[np.float32]
 
 
-class Processed(Protocol):
-    """What a pipeline gives for a batch of images: faces, (N, C) float32 probabilities, nanoseconds by stage."""
-
-    @property
-    def faces(self) -> Faces:
-        """The faces found."""
-        ...
-
-    @property
-    def probabilities(self) -> Matrix:
-        """(N, C) float32, a row a face."""
-        ...
-
-    @property
-    def times_ns(self) -> Any:
-        """Nanoseconds by name of the stage."""
-        ...
-
-
-class LivePipeline(Protocol):
-    """What the loop needs of a :class:`ferbench.pipelines.Pipeline`."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Expressions, in the order of the columns of probabilities."""
-        ...
-
-    def process(self, images: Sequence[Image]) -> Processed:
-        """Detect and classify."""
-        ...
-
-    def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
-        """(N, s, s) gray crops of known faces."""
-        ...
-
-    def classify(self, crops: npt.NDArray[np.uint8]) -> Matrix:
-        """(N, C) probabilities of crops."""
-        ...
-
-
-PipelineSpec = str | os.PathLike[str] | LivePipeline
-"""Name of a shipped model, folder of a saved pipeline, or a fitted pipeline itself."""
-
-
-def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> LivePipeline:
-    """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run."""
-    if not isinstance(pipeline, str | os.PathLike):
-        return pipeline
-    from ferbench.pipelines import load_pipeline
-
-    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face, device=device)
+_MAX_GAP = 10
+# Where faces are followed, looking for a hidden one costs little: a second of most cameras.
+_MAX_GAP_FOLLOWED = 30
 
 
 class FrameProcessor:
@@ -90,7 +44,8 @@ class FrameProcessor:
     smooth : str or Smoothing
         Smoothing for each track, see :func:`ferbench.realtime.smoothing.parse_smoothing`.
     detect_every : int
-        Detect in every n-th frame and carry the boxes forward in between; 1 detects in each.
+        Search the whole picture in every n-th frame; in between, faces are followed and the detector looks only where
+        there is doubt (see :mod:`ferbench.realtime.finding`). 1 detects in each.
     tracker : Tracker, optional
         Keeps identities.
     """
@@ -100,63 +55,52 @@ class FrameProcessor:
         pipeline: LivePipeline,
         *,
         smooth: str | Smoothing = "mean:10",
-        detect_every: int = 1,
+        detect_every: int = DETECT_EVERY,
         tracker: Tracker | None = None,
     ) -> None:
-        if not isinstance(detect_every, int) or detect_every < 1:
-            raise ParameterError("detect_every is out of range", got=repr(detect_every), expected="1 or more frames")
         self.pipeline, self.detect_every = pipeline, detect_every
-        self.tracker = tracker or Tracker()
+        self.tracker = tracker or Tracker(max_gap=_MAX_GAP if detect_every == 1 else _MAX_GAP_FOLLOWED)
         self.smoother = Smoother(smooth)
-        self._count = 0
-        self._points: dict[int, Matrix] = {}
+        self._finder = FaceFinder(pipeline, self.tracker, detect_every)
 
     def process(self, frame: Frame) -> FrameResult:
         """Find, identify, classify and smooth the faces of the next frame."""
         start = time.perf_counter_ns()
-        detects = self._count % self.detect_every == 0
-        self._count += 1
-        tracks, faces, raw, times_ns = self._detect(frame.image) if detects else self._carry_on(frame.image)
-        tracked = time.perf_counter_ns()
-        smoothed = self.smoother.smooth(tracks, raw, frame.t_ms)
+        found = self._finder.find(frame.image)
+        times_ns = {"detect": 0, "align": 0, "features": 0, "classify": 0} | found.times_ns
+        raw = found.probabilities
+        known = len(raw)
+        if len(found.faces) > known:
+            raw = np.concatenate([raw, self._classify(frame.image, found.faces[known:], times_ns)])
+        before = time.perf_counter_ns()
+        smoothed = self.smoother.smooth(found.tracks, raw)
         self.smoother.retain(self.tracker.alive)
         end = time.perf_counter_ns()
-        times_ns["track"] = times_ns.get("track", 0) + end - tracked
+        times_ns["track"] += end - before
         times_ns["total"] = end - start
+        faces = zip(found.tracks, found.faces.xyxy, found.faces.score, smoothed, raw, strict=True)
         return FrameResult(
             source=frame.source,
             frame=frame.index,
             t_ms=frame.t_ms,
             image=frame.image,
-            faces=tuple(self._face(*each) for each in zip(tracks, faces.xyxy, faces.score, smoothed, raw, strict=True)),
+            faces=tuple(self._face(*each) for each in faces),
             times_ms={stage: ns / 1e6 for stage, ns in times_ns.items()},
+            captured_s=frame.captured_s,
         )
 
-    def _detect(self, image: Image) -> tuple[list[int], Faces, Matrix, dict[str, int]]:
-        done = self.pipeline.process([image])
-        before = time.perf_counter_ns()
-        tracks = self.tracker.update(done.faces.xyxy, done.faces.score)
-        times_ns = {stage: int(ns) for stage, ns in done.times_ns.items()}
-        self._points = _points_in_boxes(tracks, done.faces)
-        times_ns["track"] = time.perf_counter_ns() - before
-        return tracks, done.faces, done.probabilities, times_ns
-
-    def _carry_on(self, image: Image) -> tuple[list[int], Faces, Matrix, dict[str, int]]:
+    def _classify(self, image: Image, faces: Faces, times_ns: dict[str, int]) -> Matrix:
+        """All faces that are followed, in one batch."""
         clock = [time.perf_counter_ns()]
-        tracks, boxes, scores = self.tracker.coast()
-        # A face's landmarks move with its box, so that it stays aligned between two detections.
-        moved = [_at_box(self._points[t], box) for t, box in zip(tracks, boxes, strict=True)] if self._points else []
-        faces = Faces.from_lists([boxes], [scores], [moved] if moved else None)
-        clock.append(time.perf_counter_ns())
         crops = self.pipeline.crop([image], faces)
         clock.append(time.perf_counter_ns())
-        raw = (
-            self.pipeline.classify(crops) if len(faces) else np.zeros((0, len(self.pipeline.labels)), dtype=np.float32)
-        )
+        raw = self.pipeline.classify(crops)
         clock.append(time.perf_counter_ns())
-        track, align, classify = (int(ns) for ns in np.diff(clock))
+        align, classify = (int(ns) for ns in np.diff(clock))
+        times_ns["align"] += align
         # Features and classifier are one call here; their time is the classifier's.
-        return tracks, faces, raw, {"detect": 0, "align": align, "features": 0, "classify": classify, "track": track}
+        times_ns["classify"] += classify
+        return raw
 
     def _face(self, track: int, box: Matrix, score: np.float32, smoothed: Matrix, raw: Matrix) -> FaceResult:
         labels = self.pipeline.labels
@@ -221,20 +165,8 @@ class LiveStream:
                     return
 
 
-def _points_in_boxes(tracks: Sequence[int], faces: Faces) -> dict[int, Matrix]:
-    """Landmarks (K, 2) of each track, in sides of its box from the left top; empty where the detector gives none."""
-    if faces.landmarks is None:
-        return {}
-    origin, side = faces.xyxy[:, None, :2], faces.xyxy[:, None, 2:] - faces.xyxy[:, None, :2]
-    return dict(zip(tracks, (faces.landmarks - origin) / side, strict=True))
-
-
-def _at_box(points: Matrix, box: Matrix) -> Matrix:
-    return np.asarray(box[:2] + points * (box[2:] - box[:2]), np.float32)
-
-
 def _mirrored(frame: Frame) -> Frame:
-    return Frame(frame.index, frame.t_ms, frame.image[:, ::-1].copy(), frame.source)
+    return replace(frame, image=frame.image[:, ::-1].copy())
 
 
 def stream(
@@ -242,7 +174,7 @@ def stream(
     pipeline: PipelineSpec = "tiny",
     smooth: str | Smoothing = "mean:10",
     *,
-    detect_every: int = 1,
+    detect_every: int = DETECT_EVERY,
     mirror: bool = False,
     max_frames: int | None = None,
     on_no_face: OnNoFace = "skip",

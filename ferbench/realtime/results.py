@@ -67,7 +67,10 @@ class FrameResult:
     faces : tuple of FaceResult
         Empty where no face was found.
     times_ms : dict of str to float
-        Milliseconds of each stage: detect, align, features, classify, track (identities and smoothing), total.
+        Milliseconds of each stage: detect, align, features, classify, track (motion, identities and smoothing), total.
+    captured_s : float or None
+        When the frame came from the device or the decoder, by ``time.perf_counter``: what is shown later than that is
+        so much older.
     """
 
     source: str
@@ -76,6 +79,7 @@ class FrameResult:
     image: Image = field(repr=False)
     faces: tuple[FaceResult, ...]
     times_ms: dict[str, float]
+    captured_s: float | None = None
 
 
 def tidy_columns(labels: Sequence[str]) -> tuple[str, ...]:

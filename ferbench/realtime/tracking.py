@@ -7,6 +7,7 @@ Each track's box is carried forward by its own velocity and matched with the new
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,15 +30,19 @@ class Track:
     id : int
         Identity, from 1, never used twice.
     box : (4,) float32
-        Its newest box, xyxy in pixels.
+        Its newest box, xyxy in pixels: detected, or moved along with the picture.
     score : float
         The detector's confidence when the face was last detected.
     velocity : (2,) float32
         Pixels a frame, of the box's centre.
     age : int
-        Frames since the face was last detected.
+        Frames since its box was last measured.
     missed : int
         Detections in a row that did not find the face; 0 while it is in sight.
+    hits : int
+        Detections that found it.
+    detected : (4,) float32
+        Its box when it was last detected.
     """
 
     id: int
@@ -46,6 +51,11 @@ class Track:
     velocity: Boxes = field(default_factory=lambda: np.zeros(2, np.float32))
     age: int = 0
     missed: int = 0
+    hits: int = 0
+    detected: Boxes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.detected = self.box
 
     def expected_box(self, frames: int) -> Boxes:
         """(4,) float32: the box carried forward over ``frames`` frames."""
@@ -82,6 +92,15 @@ class Tracker:
         self._next_id = 1
 
     @property
+    def tracks(self) -> Sequence[Track]:
+        """All tracks, those out of sight included."""
+        return self._tracks
+
+    def end(self, track: Track) -> None:
+        """Forget a track."""
+        self._tracks.remove(track)
+
+    @property
     def alive(self) -> set[int]:
         """Identities that may still be found again."""
         return {track.id for track in self._tracks}
@@ -101,25 +120,59 @@ class Tracker:
         list of N int
             Identity of each box.
         """
+        self.step()
+        return self.match(xyxy, score)
+
+    def step(self) -> None:
+        """One frame passes."""
+        for track in self._tracks:
+            track.age += 1
+            if track.missed:
+                track.velocity *= self._GAP_DAMPING
+
+    def move(self, track: Track, box: Boxes) -> None:
+        """Take a (4,) box that was measured without a detection, in the frame of the last :meth:`step`."""
+        self._measure(track, box)
+
+    def match(
+        self, xyxy: npt.ArrayLike, score: npt.ArrayLike | None = None, *, searched: Collection[int] | None = None
+    ) -> list[int]:
+        """Assign detections in the frame of the last :meth:`step`.
+
+        Parameters
+        ----------
+        xyxy : (N, 4)
+            Boxes in pixels.
+        score : (N,), optional
+            The detector's confidence.
+        searched : collection of int, optional
+            Identities near whose places was searched: only they can have been missed, and no new face begins. By
+            default the whole picture was searched.
+
+        Returns
+        -------
+        list of N int
+            Identity of each box; 0 for one that belongs to none, where only places were searched.
+        """
         boxes = np.asarray(xyxy, np.float32)
         if boxes.size == 0:
             boxes = boxes.reshape(0, 4)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ShapeError("boxes have the wrong shape", got=boxes.shape, expected="(N, 4)")
         scores = np.ones(len(boxes), np.float32) if score is None else np.asarray(score, np.float32)
-        for track in self._tracks:
-            track.age += 1
         owner = self._match(boxes)
         ids = []
         for j, box in enumerate(boxes):
-            track = owner.get(j) or self._begin(box)
-            self._see(track, box, float(scores[j]))
-            ids.append(track.id)
+            track = owner.get(j)
+            if track is None and searched is None:
+                track = self._begin(box)
+            if track is not None:
+                self._see(track, box, float(scores[j]))
+            ids.append(0 if track is None else track.id)
         seen = set(ids)
         for track in self._tracks:
-            if track.id not in seen:
+            if track.id not in seen and (searched is None or track.id in searched):
                 track.missed += 1
-                track.velocity *= self._GAP_DAMPING
         self._tracks = [track for track in self._tracks if track.missed <= self.max_gap]
         return ids
 
@@ -135,8 +188,7 @@ class Tracker:
         scores : (N,) float32
             The detector's confidence when it last saw them.
         """
-        for track in self._tracks:
-            track.age += 1
+        self.step()
         seen = [track for track in self._tracks if track.missed == 0]
         boxes = np.array([track.expected_box(track.age) for track in seen], np.float32).reshape(-1, 4)
         return [track.id for track in seen], boxes, np.array([track.score for track in seen], np.float32)
@@ -162,8 +214,13 @@ class Tracker:
         return track
 
     def _see(self, track: Track, box: Boxes, score: float) -> None:
+        self._measure(track, box)
+        track.score, track.missed = score, 0
+        track.hits, track.detected = track.hits + 1, track.box
+
+    def _measure(self, track: Track, box: Boxes) -> None:
         if track.age:
             moved = ((box[:2] + box[2:]) - (track.box[:2] + track.box[2:])) / (2 * track.age)
             weight = np.float32(self._VELOCITY_WEIGHT)
             track.velocity = (weight * moved + (1 - weight) * track.velocity).astype(np.float32)
-        track.box, track.score, track.age, track.missed = box.copy(), score, 0, 0
+        track.box, track.age = box.copy(), 0

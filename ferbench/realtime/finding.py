@@ -1,0 +1,282 @@
+"""Where the faces of a stream are: a detector in some frames, the motion of the picture in the others.
+
+The whole picture is searched every so many frames, when nobody is in sight, and when a face was lost. In between, boxes
+are carried along with the picture, and the detector looks only where there is doubt: near a face that it has just found
+for the first time, that moved or grew, whose motion could not be followed, that another overlaps, or that it missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.errors import ParameterError
+from ferbench.faces import Faces, Image, box_iou
+from ferbench.realtime.motion import MedianFlow
+from ferbench.realtime.tracking import Boxes, Track, Tracker
+
+if TYPE_CHECKING:
+    from ferbench.realtime.protocols import LivePipeline
+
+__all__ = ["DETECT_EVERY", "FaceFinder", "Found"]
+
+Matrix = npt.NDArray[np.float32]
+
+DETECT_EVERY = 10
+"""Frames from one search of the whole picture to the next: three times a second of most cameras."""
+
+# Detections that make sure of a face: a false alarm is rarely repeated so often.
+_SURE = 3
+# Detections in a row that may miss a face which is followed well, before it is no longer shown: detectors miss single
+# frames of faces that are there.
+_HOLD = 2
+# The place where a face is looked for again: so many sides of its box, reduced until the box has so many pixels.
+_PLACE, _PLACE_SIDE = 2.0, 96
+# What a box may have moved, in sides, and grown since it was last detected.
+_MOVED, _GROWN = 0.5, 1.2
+_SAME_PLACE = 0.4
+
+
+@dataclass
+class Found:
+    """Faces of one frame.
+
+    Attributes
+    ----------
+    tracks : list of int
+        Identity of each face.
+    faces : Faces
+    probabilities : (n, C) float32
+        Of the first ``n`` faces, which the search of the whole picture has classified already.
+    times_ns : dict of str to int
+        Nanoseconds of each stage so far.
+    """
+
+    tracks: list[int]
+    faces: Faces
+    probabilities: Matrix
+    times_ns: dict[str, int]
+
+
+class FaceFinder:
+    """Finds the faces of one stream, frame by frame.
+
+    Parameters
+    ----------
+    pipeline : LivePipeline
+        Detects.
+    tracker : Tracker
+        Keeps identities.
+    detect_every : int
+        Frames from one search of the whole picture to the next; 1 searches each frame and follows nothing.
+    """
+
+    def __init__(self, pipeline: LivePipeline, tracker: Tracker, detect_every: int = DETECT_EVERY) -> None:
+        if not isinstance(detect_every, int) or isinstance(detect_every, bool) or detect_every < 1:
+            raise ParameterError("detect_every is out of range", got=repr(detect_every), expected="1 or more frames")
+        self._pipeline, self._tracker, self._detect_every = pipeline, tracker, detect_every
+        self._flow = MedianFlow()
+        self._since_scan = 0
+        self._scan_next = True
+        self._shown: set[int] = set()
+        self._adrift: set[int] = set()
+        self._points: dict[int, Matrix] = {}
+
+    def find(self, image: Image) -> Found:
+        """The faces of the next frame."""
+        start = time.perf_counter_ns()
+        self._tracker.step()
+        if self._detect_every > 1:
+            self._flow.see(image)
+            self._carry()
+        self._since_scan += 1
+        followed = time.perf_counter_ns()
+        if self._scan_next or self._since_scan >= self._detect_every:
+            found = self._scan(image)
+        else:
+            found = self._look_again(image)
+        times = found.times_ns
+        # All that is neither detection nor classification is tracking.
+        spent = sum(times.values())
+        times["track"] = followed - start + max(time.perf_counter_ns() - followed - spent, 0)
+        return found
+
+    def _carry(self) -> None:
+        """Move the boxes of the faces in sight along with the picture; the others go on by their velocity."""
+        tracks = [track for track in self._tracker.tracks if track.id in self._shown]
+        boxes = np.array([track.box for track in tracks], np.float32).reshape(-1, 4)
+        for track, box in zip(tracks, self._flow.carry(boxes), strict=True):
+            if box is None:
+                self._adrift.add(track.id)
+            else:
+                self._tracker.move(track, box)
+
+    def _scan(self, image: Image) -> Found:
+        """Search the whole picture."""
+        self._since_scan = 0
+        done = self._pipeline.process([image])
+        ids = self._tracker.match(done.faces.xyxy, done.faces.score)
+        self._remember(ids, done.faces)
+        times = {stage: int(ns) for stage, ns in done.times_ns.items() if stage != "total"}
+        found = Found(ids, done.faces, done.probabilities, times)
+        if self._detect_every > 1:
+            # A picture that stands in for a missed face says nothing about the next frame.
+            is_stand_in = bool(len(ids)) and not done.faces.score.any()
+            self._add_followed(found, image, detected=set(ids))
+            self._scan_next |= is_stand_in
+        return found
+
+    def _look_again(self, image: Image) -> Found:
+        """Search where there is doubt, nowhere if there is none."""
+        doubtful, covered = self._doubtful()
+        before = time.perf_counter_ns()
+        faces = self._detect_near(image, _boxes(doubtful))
+        spent = time.perf_counter_ns() - before if doubtful else 0
+        ids = self._tracker.match(faces.xyxy, faces.score, searched={track.id for track in doubtful + covered})
+        self._remember(ids, faces)
+        detected = set(ids)
+        nobody = Faces.empty(1)
+        found = Found([], nobody, np.zeros((0, len(self._pipeline.labels)), np.float32), {"detect": spent})
+        self._add_followed(found, image, detected)
+        return found
+
+    def _doubtful(self) -> tuple[list[Track], list[Track]]:
+        """Tracks that the detector should look for, and those that it cannot see: lost, and another in their place."""
+        doubtful: list[Track] = []
+        covered: list[Track] = []
+        tracks = list(self._tracker.tracks)
+        if not tracks:
+            return doubtful, covered
+        overlap = box_iou(boxes := _boxes(tracks), boxes)
+        np.fill_diagonal(overlap, 0)
+        overlap[:, [track.missed > _HOLD for track in tracks]] = 0  # who is hidden hides nobody
+        for track, is_overlapped in zip(tracks, overlap.max(axis=1) > _SAME_PLACE, strict=True):
+            if is_overlapped and track.missed > _HOLD:
+                covered.append(track)
+            elif is_overlapped or track.missed or track.hits < _SURE or track.id in self._adrift or _changed(track):
+                doubtful.append(track)
+        return doubtful, covered
+
+    def _detect_near(self, image: Image, boxes: Boxes) -> Faces:
+        """Detect in squares around boxes, all in one batch; boxes in pixels of the whole image."""
+        places = [_place(image, box) for box in boxes]
+        places = [each for each in places if each[0].size]
+        if not places:
+            return Faces.empty(1)
+        found = self._pipeline.detect([picture for picture, _, _ in places])
+        factor = np.array([places[i][1] for i in found.image_index], np.float32).reshape(-1, 1)
+        corner = np.array([places[i][2] for i in found.image_index], np.float32).reshape(-1, 2)
+        xyxy = found.xyxy * factor + np.tile(corner, 2)
+        points = None if found.landmarks is None else found.landmarks * factor[:, None] + corner[:, None]
+        kept = _distinct(xyxy, found.score)
+        return Faces(
+            xyxy[kept], found.score[kept], np.zeros(len(kept), np.int64), 1, None if points is None else points[kept]
+        )
+
+    def _add_followed(self, found: Found, image: Image, detected: set[int]) -> None:
+        """Add the faces that are shown without being classified yet; note what is lost."""
+        for track in list(self._tracker.tracks):
+            if track.hits < _SURE and track.missed > track.hits:
+                self._tracker.end(track)
+        shown = [track for track in self._tracker.tracks if self._is_shown(track, detected, image)]
+        self._adrift &= {track.id for track in self._tracker.tracks}
+        self._points = {track.id: self._points[track.id] for track in self._tracker.tracks if track.id in self._points}
+        ids = {track.id for track in shown}
+        self._scan_next = bool(self._shown - ids) or not ids
+        self._shown = ids
+        known = set(found.tracks)
+        more = [track for track in shown if track.id not in known]
+        if more:
+            found.tracks += [track.id for track in more]
+            found.faces = _joined(found.faces, self._as_faces(more))
+
+    def _is_shown(self, track: Track, detected: set[int], image: Image) -> bool:
+        if track.id in detected:
+            return True
+        if track.id in self._adrift or track.hits < _SURE or track.missed > _HOLD:
+            return False
+        x, y = (track.box[:2] + track.box[2:]) / 2
+        if not (0 <= x < image.shape[1] and 0 <= y < image.shape[0]):
+            return False
+        if not track.missed:
+            return True
+        others = [other for other in self._tracker.tracks if other is not track and not other.missed]
+        return not others or bool(box_iou(track.box, _boxes(others)).max() < _SAME_PLACE)
+
+    def _as_faces(self, tracks: Sequence[Track]) -> Faces:
+        boxes, score = _boxes(tracks), np.array([track.score for track in tracks], np.float32)
+        points = None
+        if self._points:
+            like = np.full_like(next(iter(self._points.values())), np.nan)
+            # A face's landmarks move with its box, so that it stays aligned between two detections.
+            at = [
+                box[:2] + self._points.get(t.id, like) * (box[2:] - box[:2])
+                for t, box in zip(tracks, boxes, strict=True)
+            ]
+            points = np.array(at, np.float32)
+        return Faces(boxes, score, np.zeros(len(boxes), np.int64), 1, points)
+
+    def _remember(self, ids: Sequence[int], faces: Faces) -> None:
+        """What only a detection tells: that the face is where its box is, and its landmarks in sides of the box."""
+        self._adrift -= set(ids)
+        if faces.landmarks is None or self._detect_every == 1:
+            return
+        origin, side = faces.xyxy[:, None, :2], faces.xyxy[:, None, 2:] - faces.xyxy[:, None, :2]
+        self._points.update(zip(ids, (faces.landmarks - origin) / side, strict=True))
+
+
+def _boxes(tracks: Sequence[Track]) -> Boxes:
+    return np.array([track.expected_box(track.age) for track in tracks], np.float32).reshape(-1, 4)
+
+
+def _changed(track: Track) -> bool:
+    """Whether a box moved or grew since its face was detected so much that the detector should look."""
+    then, now = track.detected, track.box
+    side, side_now = max(then[2] - then[0], 1.0), max(now[2] - now[0], 1.0)
+    moved = float(np.abs((now[:2] + now[2:]) - (then[:2] + then[2:])).max()) / 2
+    return moved > _MOVED * side or not 1 / _GROWN < side_now / side < _GROWN
+
+
+def _place(image: Image, box: Boxes) -> tuple[Image, float, tuple[int, int]]:
+    """The picture around a box, reduced; what takes its pixels back, and its corner."""
+    from ferbench.detectors.reduction import reduce_image
+
+    height, width = image.shape[:2]
+    longer = max(float(max(box[2] - box[0], box[3] - box[1])), 1.0)
+    middle, reach = (box[:2] + box[2:]) / 2, longer * _PLACE / 2
+    left, top = (int(np.clip(v - reach, 0, end)) for v, end in zip(middle, (width, height), strict=True))
+    right, bottom = (int(np.clip(v + reach + 1, 0, end)) for v, end in zip(middle, (width, height), strict=True))
+    place = image[top:bottom, left:right]
+    if not place.size:
+        return place, 1.0, (left, top)
+    longest = round(max(place.shape[:2]) * min(_PLACE_SIDE / longer, 1.0))
+    reduced, factor = reduce_image(place, max(longest, 1))
+    return reduced, factor, (left, top)
+
+
+def _distinct(xyxy: Boxes, score: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """Indices of boxes, best first, without those that lie on a better one: places overlap, and faces in them."""
+    order = np.argsort(-score, kind="stable")
+    if len(order) < 2:
+        return order
+    overlap = box_iou(xyxy, xyxy) > _SAME_PLACE
+    kept: list[int] = []
+    for i in order:
+        if not overlap[i, kept].any():
+            kept.append(int(i))
+    return np.array(kept, np.intp)
+
+
+def _joined(a: Faces, b: Faces) -> Faces:
+    points = None
+    if a.landmarks is not None or b.landmarks is not None:
+        k = (a if a.landmarks is not None else b).landmarks.shape[1]  # type: ignore[union-attr]
+        both = [f.landmarks if f.landmarks is not None else np.full((len(f), k, 2), np.nan, np.float32) for f in (a, b)]
+        points = np.concatenate(both)
+    index = np.zeros(len(a) + len(b), np.int64)
+    return Faces(np.concatenate([a.xyxy, b.xyxy]), np.concatenate([a.score, b.score]), index, 1, points)

@@ -1,0 +1,76 @@
+"""What the live loop needs of a pipeline, and nothing more: a camera does not care how a model was made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ferbench.faces import Faces, Image
+
+if TYPE_CHECKING:
+    from ferbench.pipelines import OnNoFace
+
+__all__ = ["LivePipeline", "PipelineSpec", "Processed", "load_live_pipeline"]
+
+Matrix = npt.NDArray[np.float32]
+
+
+class Processed(Protocol):
+    """What a pipeline gives for a batch of images: faces, (N, C) float32 probabilities, nanoseconds by stage."""
+
+    @property
+    def faces(self) -> Faces:
+        """The faces found."""
+        ...
+
+    @property
+    def probabilities(self) -> Matrix:
+        """(N, C) float32, a row a face."""
+        ...
+
+    @property
+    def times_ns(self) -> Any:
+        """Nanoseconds by name of the stage."""
+        ...
+
+
+class LivePipeline(Protocol):
+    """What the loop needs of a :class:`ferbench.pipelines.Pipeline`."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Expressions, in the order of the columns of probabilities."""
+        ...
+
+    def process(self, images: Sequence[Image]) -> Processed:
+        """Detect and classify."""
+        ...
+
+    def detect(self, images: Sequence[Image]) -> Faces:
+        """Detect alone; not used where every frame is searched."""
+        ...
+
+    def crop(self, images: Sequence[Image], faces: Faces) -> npt.NDArray[np.uint8]:
+        """(N, s, s) gray crops of known faces."""
+        ...
+
+    def classify(self, crops: npt.NDArray[np.uint8]) -> Matrix:
+        """(N, C) probabilities of crops."""
+        ...
+
+
+PipelineSpec = str | os.PathLike[str] | LivePipeline
+"""Name of a shipped model, folder of a saved pipeline, or a fitted pipeline itself."""
+
+
+def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> LivePipeline:
+    """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run."""
+    if not isinstance(pipeline, str | os.PathLike):
+        return pipeline
+    from ferbench.pipelines import load_pipeline
+
+    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face, device=device)
