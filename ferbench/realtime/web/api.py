@@ -182,9 +182,12 @@ def _add_live(app: Flask, service: Service) -> None:
         return "", 204
 
     def watch() -> ResponseReturnValue:
+        mimetype = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+        if request.method == "HEAD":  # Werkzeug would not tell the viewer that it has left
+            return Response(mimetype=mimetype)
         # waitress tells of a viewer who has left; elsewhere the next frame that cannot be sent does.
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
-        return Response(live.watch(is_gone), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        return Response(live.watch(is_gone), mimetype=mimetype)
 
     app.add_url_rule(f"{PREFIX}/live", endpoint="live_state", view_func=state, methods=["GET"])
     app.add_url_rule(f"{PREFIX}/live", endpoint="live_start", view_func=start, methods=["POST"])

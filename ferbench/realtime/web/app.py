@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -104,13 +105,11 @@ def create_app(service: Service) -> Flask:
 
 
 def _add_page(app: Flask) -> None:
-    """The page's files, and the description of the API. All are read once: only what is listed here is ever sent."""
+    """The page's files, and the description of the API. Only what is listed here is ever sent."""
     import yaml
     from flask import Response, jsonify
 
     folder = resources.files("ferbench.realtime.web")
-    description = yaml.safe_load((folder / "openapi.yaml").read_text(encoding="utf-8"))
-    description["info"]["version"] = version("ferbench")
     kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     files = {
         f"/{file.name}" if file.name != "index.html" else "/": (file.read_bytes(), kinds[Path(file.name).suffix])
@@ -121,8 +120,14 @@ def _add_page(app: Flask) -> None:
         content, kind = files[path]
         return Response(content, mimetype=kind, headers={"Cache-Control": "no-cache"})
 
+    @cache
+    def description() -> Any:
+        read = yaml.safe_load((folder / "openapi.yaml").read_text(encoding="utf-8"))
+        read["info"]["version"] = version("ferbench")
+        return read
+
     def openapi() -> Response:
-        return jsonify(description)
+        return jsonify(description())
 
     for path in files:
         app.add_url_rule(path, endpoint=path, view_func=send, defaults={"path": path})

@@ -19,6 +19,7 @@ from ferbench.realtime.web.problems import RequestError
 __all__ = ["BOUNDARY", "LiveView"]
 
 BOUNDARY = "frame"
+_BORDER = f"--{BOUNDARY}\r\n".encode()
 _JPEG_QUALITY = 80
 _POLL_S = 0.25
 _LONGEST_WAIT_S = 1.0  # in a file with long gaps, a stop is heard within this time
@@ -171,7 +172,7 @@ class LiveView:
 
     def _put(self, result: FrameResult, source: Source) -> None:
         self._summary.add(result, source)
-        jpeg = encode_jpeg(draw_overlay(result, fps=self._summary.recent_fps))
+        jpeg = encode_jpeg(draw_overlay(result, fps=self._summary.recent_fps, bars=False))
         with self._news:
             self._newest, self._result = (self._newest[0] + 1, jpeg), result
             self._news.notify_all()
@@ -193,13 +194,12 @@ class LiveView:
 class Viewer:
     """One who watches: an iterator over parts. A slow one gets the newest frame, not the next.
 
-    Not a generator, because one that was never begun would not be told that it is closed (a HEAD request), and its
-    place would be lost.
+    Not a generator, because one that was never begun would not be told that it is closed, and its place would be lost.
     """
 
     def __init__(self, view: LiveView, is_gone: Callable[[], bool]) -> None:
         self._view, self._is_gone = view, is_gone
-        self._seen, self._is_closed = 0, False
+        self._seen, self._has_begun, self._is_closed = 0, False, False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -209,8 +209,11 @@ class Viewer:
             number, jpeg, runs = self._view.wait_newer(self._seen)
             if number > self._seen:
                 self._seen = number
-                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                return head.encode() + jpeg + b"\r\n"
+                opening = b"" if self._has_begun else _BORDER
+                self._has_begun = True
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+                # The next border at once: browsers show a part when they see where it ends.
+                return opening + head + jpeg + b"\r\n" + _BORDER
             if not runs:
                 break
         raise StopIteration

@@ -89,7 +89,9 @@ class Chromium:
         end = time.monotonic() + timeout_s
         while not (value := self.run(code)):
             if time.monotonic() > end:
-                raise TimeoutError(f"{code} stayed {value!r} on a page that says: {self.run('document.body.innerText')}")
+                raise TimeoutError(
+                    f"{code} stayed {value!r} on a page that says: {self.run('document.body.innerText')}"
+                )
             time.sleep(0.05)
         return value
 
