@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from functools import cache
 from importlib import resources
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from ferbench.realtime.smoothing import parse_smoothing
+from ferbench.realtime.sources import SourceSpec, open_source
 from ferbench.realtime.web.guard import add_guards
 from ferbench.realtime.web.jobs import Jobs
 from ferbench.realtime.web.live import LiveView
@@ -37,12 +39,14 @@ class Service:
 
     Raises
     ------
-    ParameterError, ModelFileError, DeviceError
-        For a smoothing or a pipeline that cannot be used.
+    ParameterError, ModelFileError, DeviceError, SourceError
+        For a smoothing, a pipeline or a file that cannot be used. Cameras and addresses are tried when they are asked
+        for.
     """
 
     def __init__(self, settings: Settings) -> None:
         parse_smoothing(settings.smooth)
+        _check_source(settings.source)
         limits = settings.limits
         self.settings = settings
         self.models = Models(settings.pipelines, device=settings.device, waiting=limits.waiting)
@@ -67,6 +71,12 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check_source(source: SourceSpec | None) -> None:
+    """Raise for a file or drawn faces that cannot be opened: whoever starts the server can mend that, a visitor not."""
+    if source is not None and not re.fullmatch(r"[0-9]+|[A-Za-z][A-Za-z0-9+.-]+://.*", str(source), re.DOTALL):
+        open_source(source).close()
 
 
 def create_app(service: Service) -> Flask:

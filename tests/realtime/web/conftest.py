@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pytest
 from flask.testing import FlaskClient
 
-from ferbench.faces import Faces
 from ferbench.realtime.web import Limits, Service, Settings, create_app
 
 Upload = tuple[io.BytesIO, str]
@@ -101,11 +100,3 @@ def held(pipeline: Any) -> Iterator[Held]:
     waiting = Held(pipeline)
     yield waiting
     waiting.go.set()
-
-
-@pytest.fixture
-def pipeline(pipeline: Any) -> Any:
-    """The scripted pipeline, with a detector that takes a batch."""
-    if not hasattr(pipeline, "detect"):
-        pipeline.detect = lambda images: Faces.from_lists([pipeline.process([i]).faces.xyxy for i in images])
-    return pipeline

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ferbench.errors import SourceError, UnknownNameError
+
 START = "/api/v1/live"
 STREAM = "/api/v1/live/stream"
 
@@ -81,9 +83,19 @@ def test_it_goes_off_when_nobody_watches(make_live):
     wait_until(lambda: not client.get(START).get_json()["running"])
 
 
-def test_a_source_that_is_not_there_is_told_in_one_line(make_service, make_client):
-    missing = make_client(make_service(source="nothing.mp4")).post(START)
-    assert (missing.status_code, "nothing.mp4" in missing.get_json()["detail"]) == (503, True)
+def test_a_source_that_cannot_be_used_is_told_to_whoever_starts_the_server(make_service):
+    with pytest.raises(SourceError, match="no such file"):
+        make_service(source="nothing.mp4")
+    with pytest.raises(UnknownNameError, match="did you mean 'seconds'"):
+        make_service(source="synthetic(second=3)")
+
+
+def test_a_source_that_went_away_is_told_in_one_line(make_service, make_client, make_video):
+    film = make_video(3)
+    client = make_client(make_service(source=film))
+    film.unlink()
+    missing = client.post(START)
+    assert (missing.status_code, film.name in missing.get_json()["detail"]) == (503, True)
     none = make_client(make_service(source=None)).post(START)
     assert (none.status_code, "--source" in none.get_json()["detail"]) == (404, True)
 

@@ -72,6 +72,11 @@ async function look(mine) {
       if (error.status !== 404) await sleep(1000 * error.retryAfter);
     }
   }
+  forget(mine); // here, because only here no frame is under way
+}
+
+function forget({ session }) {
+  if (session) ask(`/api/v1/sessions/${session}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
 export async function start(pipeline) {
@@ -99,10 +104,9 @@ export async function start(pipeline) {
 
 export function stop() {
   if (!run) return;
-  const ended = run;
+  const { stream } = run;
   run = null;
-  ended.stream.getTracks().forEach((track) => track.stop());
-  if (ended.session) ask(`/api/v1/sessions/${ended.session}`, { method: "DELETE", keepalive: true }).catch(() => {});
+  stream.getTracks().forEach((track) => track.stop());
   video.srcObject = null;
   video.hidden = canvas.hidden = true;
   stage.classList.remove("full");
@@ -118,13 +122,15 @@ export function setup(pipeline) {
   mirror.addEventListener("change", mirrored);
   mirrored();
   new ResizeObserver(redraw).observe(stage);
-  window.addEventListener("pagehide", stop);
+  window.addEventListener("pagehide", () => {
+    if (run) forget(run);
+    stop();
+  });
 }
 
 // Another pipeline goes on with the same picture, and a memory of its own.
 export function change(pipeline) {
   if (!run) return;
-  if (run.session) ask(`/api/v1/sessions/${run.session}`, { method: "DELETE" }).catch(() => {});
   run = { stream: run.stream, session: null, pipeline };
   look(run);
 }
