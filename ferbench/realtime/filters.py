@@ -9,9 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import ParameterError
-
 __all__ = [
+    "FRAME_MS",
     "MAX_WINDOW",
     "Duration",
     "ExponentialMean",
@@ -26,6 +25,8 @@ __all__ = [
 
 Vector = npt.NDArray[np.float64]
 MAX_WINDOW = 10_000
+FRAME_MS = 1000 / 30
+"""Time between two frames of a source that does not tell the time of its frames."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,12 @@ class _Clock:
         self._last: float | None = None
 
     def elapsed(self, t_ms: float | None) -> float:
-        """Milliseconds since the last call; 0 at first, and where the source's clock stepped back."""
+        """Milliseconds since the last call; 0 at first, and where the source's clock stepped back.
+
+        A source without times is taken to have 30 frames a second: it must be smoothed, too.
+        """
         if t_ms is None:
-            raise ParameterError(
-                "smoothing over milliseconds needs the time of each frame",
-                got="a source without times",
-                fix="give a number of frames, such as mean:10",
-            )
+            return FRAME_MS
         elapsed = 0.0 if self._last is None else max(0.0, t_ms - self._last)
         self._last = t_ms
         return elapsed

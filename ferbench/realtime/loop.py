@@ -73,7 +73,7 @@ class FrameProcessor:
         if len(found.faces) > known:
             raw = np.concatenate([raw, self._classify(frame.image, found.faces[known:], times_ns)])
         before = time.perf_counter_ns()
-        smoothed = self.smoother.smooth(found.tracks, raw)
+        smoothed = self.smoother.smooth(found.tracks, raw, frame.t_ms)
         self.smoother.retain(self.tracker.alive)
         end = time.perf_counter_ns()
         times_ns["track"] += end - before
@@ -158,6 +158,8 @@ class LiveStream:
         self, processor: FrameProcessor, mirror: bool, max_frames: int | None
     ) -> Generator[FrameResult, None, None]:
         with self.source:
+            import scipy.optimize  # noqa: F401  (for the tracker: seconds at times, which no camera should wait for)
+
             for count, frame in enumerate(self.source, start=1):
                 yield processor.process(_mirrored(frame) if mirror else frame)
                 # Checked after the frame, so that the source need not deliver one more to be told to stop.

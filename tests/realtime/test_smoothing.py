@@ -63,7 +63,88 @@ def test_none_changes_nothing():
     np.testing.assert_array_equal(run("none", rows), rows.astype(np.float32))
 
 
-@pytest.mark.parametrize("spec", ["none", "mean:4", "ema:0.5", "median:3", "majority:5"])
+def test_hmm_is_the_forward_algorithm_worked_out_by_hand():
+    # Two expressions, stay 0.9. After (0.8, 0.2): the prior of the next frame is (0.74, 0.26); times (0.3, 0.7).
+    rows = np.array([[0.8, 0.2], [0.3, 0.7]])
+    np.testing.assert_allclose(run("hmm:0.9", rows)[1], [0.222 / 0.404, 0.182 / 0.404], rtol=1e-6)
+
+
+def test_hmm_with_nothing_to_remember_is_the_frame_itself_and_survives_certainty():
+    rows = random_rows(4)
+    np.testing.assert_allclose(run("hmm:0.5", rows[:, :2] / rows[:, :2].sum(axis=1, keepdims=True))[-1].sum(), 1)
+    stubborn = run("hmm:0.99", np.repeat(np.eye(3)[[0, 1]], [50, 20], axis=0))
+    assert stubborn[-1].argmax() == 1
+
+
+def shown(spec: str, leads: list[float], step_ms: float = 100.0) -> list[int]:
+    """Labels shown where label 1 leads label 0 by so much."""
+    smoother = Smoother(spec)
+    rows = [[(0.8 - lead) / 2, (0.8 + lead) / 2, 0.2] for lead in leads]
+    return [int(smoother.smooth([1], [row], i * step_ms)[0].argmax()) for i, row in enumerate(rows)]
+
+
+def test_hysteresis_by_lead_holds_a_label_until_another_leads_clearly():
+    assert shown("hysteresis:0.2", [-0.1, 0.1, 0.19, 0.21, 0.05, -0.19, -0.3]) == [0, 0, 0, 1, 1, 1, 0]
+
+
+def test_hysteresis_by_frames_and_by_time_wait_for_a_lasting_lead():
+    leads = [-0.1, 0.1, -0.1, 0.1, 0.1, 0.1, 0.1]
+    assert shown("hysteresis:3", leads) == [0, 0, 0, 0, 0, 1, 1]
+    assert shown("hysteresis:200ms", leads) == [0, 0, 0, 0, 0, 1, 1]
+    assert shown("hysteresis:200ms", leads, step_ms=200) == [0, 0, 0, 0, 1, 1, 1]
+
+
+def test_hysteresis_counts_anew_for_each_challenger():
+    smoother = Smoother("hysteresis:2")
+    rows = np.array([[0.5, 0.3, 0.2], [0.3, 0.5, 0.2], [0.3, 0.2, 0.5], [0.3, 0.5, 0.2], [0.3, 0.5, 0.2]])
+    assert [int(smoother.smooth([1], [row])[0].argmax()) for row in rows] == [0, 0, 0, 0, 1]
+
+
+def test_a_held_label_is_raised_no_more_than_needed():
+    smoother = Smoother("hysteresis:0.5")
+    smoother.smooth([1], [[0.6, 0.3, 0.1]])
+    np.testing.assert_allclose(smoother.smooth([1], [[0.3, 0.5, 0.2]]), [[5 / 12, 5 / 12, 2 / 12]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("over_time", "over_frames"),
+    [("mean:400ms", "mean:4"), ("median:500ms", "median:5"), ("majority:300ms", "majority:3")],
+)
+def test_milliseconds_are_frames_where_frames_are_regular(over_time: str, over_frames: str):
+    rows = random_rows(12)
+    smoother = Smoother(over_time)
+    timed = np.concatenate([smoother.smooth([1], row[None], 1000.0 + 100 * i) for i, row in enumerate(rows)])
+    np.testing.assert_array_equal(timed, run(over_frames, rows))
+
+
+def test_a_time_constant_forgets_as_much_in_the_same_time_at_any_frame_rate():
+    fast, slow = Smoother("ema:150ms"), Smoother("ema:150ms")
+    for i in range(13):
+        fast_last = fast.smooth([1], [[float(i == 0), float(i > 0)]], 25.0 * i)
+    for i in range(4):
+        slow_last = slow.smooth([1], [[float(i == 0), float(i > 0)]], 100.0 * i)
+    np.testing.assert_allclose(fast_last[0, 0], np.exp(-300 / 150), rtol=1e-6)
+    np.testing.assert_allclose(fast_last, slow_last, rtol=1e-6)
+
+
+def test_a_source_without_times_has_thirty_frames_a_second():
+    rows = random_rows(8)
+    timed = Smoother("ema:150ms+hysteresis:100ms")
+    expected = [timed.smooth([1], row[None], i * 1000 / 30) for i, row in enumerate(rows)]
+    np.testing.assert_allclose(run("ema:150ms+hysteresis:100ms", rows), np.concatenate(expected), rtol=1e-5)
+
+
+def test_a_clock_that_steps_back_forgets_nothing_and_breaks_nothing():
+    smoother = Smoother("mean:1000ms")
+    for t, row in zip((5000.0, 5100.0, 0.0), np.eye(3), strict=True):
+        last = smoother.smooth([1], row[None], t)
+    np.testing.assert_allclose(last, [[1 / 3] * 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["none", "mean:4", "ema:0.5", "median:3", "majority:5", "hmm:0.9", "hysteresis:0.3", "mean:3+hysteresis:2"],
+)
 def test_faces_never_mix_and_rows_sum_to_one(spec: str):
     a, b = random_rows(20, seed=1), random_rows(20, seed=2)
     together = Smoother(spec)
@@ -112,6 +193,13 @@ def test_a_returning_id_starts_afresh_after_it_was_freed():
         ("ema:fast", ["'fast'", "ema:0.3"]),
         ("none:3", ["takes no parameter"]),
         ("", ["none, mean:N"]),
+        ("mean:0ms", ["1ms to 600000ms", "mean:300ms"]),
+        ("hmm:1", ["stays from frame to frame", "below 1"]),
+        ("mean:10+hysteresis", ["limit of hysteresis", "hysteresis:3"]),
+        ("hysteresis:1", ["a lead above 0, below 1"]),
+        ("hysteresis:1.5", ["'1.5'"]),
+        ("mean:10+ema:0.2", ["only hysteresis stands behind another"]),
+        ("hysteresis:0.1+mean:10", ["unknown smoothing"]),
     ],
 )
 def test_what_is_no_smoothing_is_told_clearly(text: str, parts: list[str]):
@@ -120,7 +208,14 @@ def test_what_is_no_smoothing_is_told_clearly(text: str, parts: list[str]):
     assert all(part in str(error.value) for part in parts), str(error.value)
 
 
-@given(st.text(max_size=20) | st.builds("{}:{}".format, st.sampled_from(sorted(SMOOTHERS)), st.text(max_size=6)))
+PARAMETER = st.text("0123456789.ms-", max_size=8)
+
+
+@given(
+    st.text(max_size=20)
+    | st.builds("{}:{}".format, st.sampled_from(sorted(SMOOTHERS)), PARAMETER)
+    | st.builds("{}:{}+hysteresis:{}".format, st.sampled_from(sorted(SMOOTHERS)), PARAMETER, PARAMETER)
+)
 def test_any_text_is_a_smoothing_or_a_parameter_error(text: str):
     try:
         parsed = parse_smoothing(text)
@@ -132,6 +227,8 @@ def test_any_text_is_a_smoothing_or_a_parameter_error(text: str):
 def test_text_and_value_are_the_same_thing():
     assert str(parse_smoothing(" mean:10 ")) == "mean:10"
     assert parse_smoothing(Smoothing("ema", 0.5)) == parse_smoothing("ema:0.5")
+    assert str(parse_smoothing("ema:150.0ms + hysteresis:0.1")) == "ema:150ms+hysteresis:0.1"
+    assert parse_smoothing("hysteresis:3") == parse_smoothing("none+hysteresis:3")
 
 
 def test_a_wrong_number_of_rows_is_a_shape_error():
