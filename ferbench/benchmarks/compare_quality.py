@@ -41,7 +41,7 @@ def quality_measures(a: RowSummary, b: RowSummary, load_a: Load, load_b: Load, s
     drawn, other_drawn = draw_metrics([first.sums, second.sums], seed=seed)
     p_values = {
         "accuracy": paired_test(second.right, first.right, first.subjects, seed),
-        "macro_f1": difference_p(other_drawn["macro_f1"] - drawn["macro_f1"]),
+        "macro_f1": difference_p(other_drawn["macro_f1"] - drawn["macro_f1"], len(first.sums.confusion)),
     }
     for metric, p in p_values.items():
         low, high = difference_interval(other_drawn[metric] - drawn[metric])

@@ -151,7 +151,7 @@ def compare_rows(dataset: str, rows: Sequence[Scored], seed: int) -> tuple[list[
     pairs = [pair for some in together for pair in combinations(some, 2)]
     p_values = [paired_test(a.right, b.right, a.subjects, seed) for a, b in pairs]
     f1_draws = [draws[a.name]["macro_f1"] - draws[b.name]["macro_f1"] for a, b in pairs]
-    f1_p_values = [difference_p(drawn) for drawn in f1_draws]
+    f1_p_values = [difference_p(drawn, len(a.sums.confusion)) for drawn, (a, _) in zip(f1_draws, pairs, strict=True)]
     result = []
     for (a, b), p, p_holm, f1_drawn, f1_p, f1_holm in zip(
         pairs, p_values, holm(p_values), f1_draws, f1_p_values, holm(f1_p_values), strict=True

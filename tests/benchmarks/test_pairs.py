@@ -15,6 +15,7 @@ from ferbench.benchmarks.annotators import agreement_estimate, annotator_agreeme
 from ferbench.benchmarks.confidence import aurc, risk_coverage, summarise_confidence
 from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
 from ferbench.benchmarks.resampling import difference_p, draw_metrics, n_resamples_for, rank_stability
+from ferbench.benchmarks.statistics import mcnemar
 
 LABELS = ["angry", "happy", "sad"]
 
@@ -88,9 +89,11 @@ def test_equal_rows_tie_and_mirrored_rows_mirror():
 
 
 def test_p_values_of_draws():
-    assert difference_p(np.array([-1.0] * 5 + [1.0] * 994)) == pytest.approx(12 / 1000)
-    assert difference_p(np.zeros(999)) == 1.0
-    assert difference_p(np.zeros(0)) == 1.0
+    assert difference_p(np.array([-1.0] * 5 + [1.0] * 994), 500) == pytest.approx(12 / 1000)
+    assert difference_p(np.zeros(999), 500) == 1.0
+    assert difference_p(np.zeros(0), 500) == 1.0
+    # Five people who all prefer one row: as of five tosses of a coin.
+    assert difference_p(np.ones(999), 5) == mcnemar(np.ones(5, bool), np.zeros(5, bool)) == 2 / 32
     assert n_resamples_for(3589) == 9_999
     assert n_resamples_for(10**7) == 999
 

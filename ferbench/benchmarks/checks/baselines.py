@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable, accuracy
 from ferbench.benchmarks.checks.wording import ms, named, percent, points
+from ferbench.benchmarks.pairs import ALPHA
 from ferbench.benchmarks.records import Comparison, DatasetSummary, LatencySummary, RowSummary
 
 __all__ = ["difference_within_noise", "no_baseline", "not_better_than_majority", "slower_and_not_better"]
@@ -135,6 +136,7 @@ def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
         n = rows[0].quality.n if rows[0].quality is not None else 0
         first = [one for one in rows if _group(one) == _group(rows[0])]
         lead = f" First place is shared by {named([one.row for one in first])}." if len(first) > 1 else ""
+        lead += _too_few_people(rows, sum(one.dataset == info.spec for one in evidence.summary.comparisons), info)
         found.append(
             Found(
                 f"{len(ties)} of {len(neighbours)} neighbours in the table cannot be told apart on {n:,} faces, by up "
@@ -144,6 +146,16 @@ def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
             )
         )
     return found if any_pair else NotApplicable("no two rows were compared")
+
+
+def _too_few_people(rows: list[RowSummary], n_pairs: int, info: DatasetSummary) -> str:
+    """Where so few people are scored that exchanges of whole people can tell nothing apart after Holm's correction."""
+    n = info.n_subjects
+    if n is None or all(row.quality is None or row.quality.interval_over != "subjects" for row in rows):
+        return ""
+    if n_pairs * 2.0 ** (1 - n) < ALPHA:
+        return ""
+    return f" No pair could have been: {n} people are too few for {n_pairs} comparisons, however large the difference."
 
 
 def _group(row: RowSummary) -> int | None:

@@ -86,6 +86,16 @@ def test_fb015_counts_neighbours_that_cannot_be_told_apart() -> None:
     assert finding.rows == ["a", "b"]
 
 
+@pytest.mark.parametrize(("people", "says"), [(5, True), (6, True), (7, False)])
+def test_fb015_says_where_people_are_too_few_for_any_difference(people: int, says: bool) -> None:
+    # Of three pairs the smallest p counts threefold: 3 · 2 / 2⁶ is above 5 %, 3 · 2 / 2⁷ is not.
+    rows = [row(name, 0.8, scored={"interval_over": "subjects"}) for name in "abc"]
+    made = summary(*rows, comparisons=[pair(*two, "tie") for two in ("ab", "ac", "bc")])
+    made = made.model_copy(update={"datasets": [made.datasets[0].model_copy(update={"n_subjects": people})]})
+    text = look("FB015", made).findings[0].text
+    assert (f"{people} people are too few for 3 comparisons" in text) == says
+
+
 def test_fb015_passes_where_every_neighbour_differs() -> None:
     made = summary(row("a", 0.9), row("b", 0.7), comparisons=[pair("a", "b", "better")])
     assert look("FB015", made).status == "passed"
