@@ -221,10 +221,13 @@ def _ratio(slow: RowSummary, fast: RowSummary) -> float | None:
     """How many times longer one row classifies than another under the same condition."""
     for a in slow.latency:
         for b in fast.latency:
-            same = (a.scenario, a.device, a.threads, a.frames) == (b.scenario, b.device, b.threads, b.frames)
-            if same and _classify(b) > 0:
+            if _condition(a) == _condition(b) and _classify(b) > 0:
                 return _classify(a) / _classify(b)
     return None
+
+
+def _condition(latency: LatencySummary) -> tuple[str, str, int, str, str | None]:
+    return latency.scenario, latency.device, latency.threads, latency.frames, latency.machine
 
 
 def _classify(latency: LatencySummary) -> float:

@@ -123,6 +123,12 @@ def test_fb009_finds_predict_and_passes_near_the_export() -> None:
     assert look("FB009", summary(row("net", family="deep"))).severity == "warning"  # through scikit-learn's interface
 
 
+def test_fb009_does_not_compare_two_machines() -> None:
+    slow, fast = networks(300.0)
+    moved = fast.model_copy(update={"latency": [fast.latency[0].model_copy(update={"machine": "another"})]})
+    assert look("FB009", summary(slow, moved)).status == "passed"
+
+
 def test_fb019_finds_a_pipeline_that_remembers_frames() -> None:
     def tried(*, is_cached: bool) -> list:
         return [latency(repeats=Repeats(n_pairs=30, first_ms=4.0, again_ms=0.1, p=1e-6, is_cached=is_cached))]
