@@ -134,6 +134,7 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "movement from the mean neutral face, or within a sequence",
         ),
         ("union", "ferbench.features.union:Union", "several features side by side: union(of=[hog, lbp])"),
+        ("mirrored", "ferbench.features.mirrored:Mirrored", "features of the face and of its mirror image"),
     ),
     "classifiers": (
         ("majority", f"{_SKLEARN}:majority", "baseline: always the most frequent class"),
@@ -144,6 +145,11 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "intersection-svm",
             f"{_SKLEARN}:intersection_svm",
             "support vector machine with a histogram intersection kernel",
+        ),
+        (
+            "kernel-ridge",
+            "ferbench.classifiers.kernel_ridge:KernelRidge",
+            "least squares with a Gaussian kernel, in closed form",
         ),
         ("local-svm", f"{_SKLEARN}:local_svm", "linear machine learnt for each face from its neighbours"),
         ("logistic-regression", f"{_SKLEARN}:logistic_regression", "multinomial logistic regression"),
@@ -312,9 +318,20 @@ class Spec:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) and value not in ("None", "True", "False"):
-        return value
-    return repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) is not None
+    is_bare = value not in ("None", "True", "False") if is_word else isinstance(value, str) and _is_canonical(value)
+    return value if is_bare else repr(value)
+
+
+def _is_canonical(text: str) -> bool:
+    """Whether a text is a spec with parameters, written as specs write themselves."""
+    try:
+        spec = parse_spec(text)
+    except ParameterError:
+        return False
+    return bool(spec.params) and str(spec) == text
 
 
 _SPEC = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -323,12 +340,15 @@ _SPEC = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 def parse_spec(text: str | Spec) -> Spec:
     """Read ``name`` or ``name(param=value, …)``.
 
-    Values are Python literals (numbers, strings, tuples, lists, ``None``, ``True``); a bare word is a string.
+    Values are Python literals (numbers, strings, tuples, lists, ``None``, ``True``); a bare word is a string, and so is
+    a spec within the spec, as ``union`` takes them.
 
     Examples
     --------
     >>> parse_spec("lbp(grid=7, method=uniform)").params
     {'grid': 7, 'method': 'uniform'}
+    >>> parse_spec("union(of=[hog(cell=6), lbp])").params
+    {'of': ['hog(cell=6)', 'lbp']}
     """
     if isinstance(text, Spec):
         return text
@@ -343,15 +363,27 @@ def parse_spec(text: str | Spec) -> Spec:
         call = ast.parse(f"f({_quote_words(arguments)})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
             raise ValueError
-        params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        params = {str(k.arg): _value(k.value) for k in call.keywords}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError("not a component spec", got=repr(text), expected=expected) from None
     return Spec(name, params)
 
 
+def _value(node: ast.expr) -> Any:
+    """A literal; a spec, as text; or a list of such."""
+    if isinstance(node, ast.List):
+        return [_value(one) for one in node.elts]
+    if isinstance(node, ast.Call):
+        name = ast.literal_eval(node.func)
+        if not isinstance(name, str) or node.args or any(k.arg is None for k in node.keywords):
+            raise ValueError
+        return str(Spec(name, {str(k.arg): _value(k.value) for k in node.keywords}))
+    return ast.literal_eval(node)
+
+
 _WORD = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')           # quoted, with escapes: left alone
-      |(?<![\w.])([A-Za-z_~./][\w.~/-]*)(?=\s*[,)\]}]|\s*$)  # a bare word that ends a value""",
+      |(?<![\w.])([A-Za-z_~./][\w.~/-]*)(?=\s*[,()\]}]|\s*$)  # a bare word that ends or is a value""",
     re.VERBOSE,
 )
 

@@ -149,3 +149,27 @@ def test_a_plugin_that_claims_a_taken_name_is_an_error_naming_both(plugin):
     plugin("haar")
     with pytest.raises(FerbenchError, match="ferbench and my-plugin"):
         entries("detectors")
+
+
+@pytest.mark.parametrize(
+    ("written", "params"),
+    [
+        ("union(of=[hog(cell=6), 'lbp(grid=2)', pixels])", {"of": ["hog(cell=6)", "lbp(grid=2)", "pixels"]}),
+        ("pca(of=random-convolutions(step=2))", {"of": "random-convolutions(step=2)"}),
+        ("a(of=b(of=[c(d=nri-uniform), e(f=(1, 2))]))", {"of": "b(of=[c(d=nri-uniform), e(f=(1, 2))])"}),
+        ("a(of='b(  c = 1 )')", {"of": "b(  c = 1 )"}),
+    ],
+)
+def test_specs_stand_within_specs(written: str, params: dict) -> None:
+    spec = parse_spec(written)
+    assert spec.params == params
+    assert parse_spec(str(spec)) == spec
+    assert str(parse_spec(str(spec))) == str(spec)
+
+
+@pytest.mark.parametrize(
+    "bad", ["a(of=b(1))", "a(of=b(**{}))", "a(of=(1)(c=1))", "a(of=b(c=1)(d=2))", "a(of=b(c=d+e))"]
+)
+def test_what_is_no_spec_within_a_spec_is_refused(bad: str) -> None:
+    with pytest.raises(ParameterError, match="not a component spec"):
+        parse_spec(bad)

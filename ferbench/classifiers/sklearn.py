@@ -32,6 +32,7 @@ __all__ = [
 
 TRUSTED_TYPES = (
     "ferbench.classifiers.calibrated.Calibrated",
+    "ferbench.classifiers.kernel_ridge.KernelRidge",
     "ferbench.classifiers.kernel_svm.Chi2SVM",
     "ferbench.classifiers.kernel_svm.IntersectionSVM",
     "ferbench.classifiers.kernel_svm.RBFSVM",
@@ -43,6 +44,7 @@ TRUSTED_TYPES = (
     "ferbench.features.hog.HOG",
     "ferbench.features.landmarks.Landmarks",
     "ferbench.features.lbp.LBP",
+    "ferbench.features.mirrored.Mirrored",
     "ferbench.features.optical_flow.OpticalFlow",
     "ferbench.features.pca.PCAFeatures",
     "ferbench.features.pixels.Pixels",

@@ -13,7 +13,7 @@ from ferbench.pipelines import make_pipeline, parse_pipeline_id, presets
         ("hog/linear-svm", "whole-image/hog/linear-svm@sklearn", "classical"),
         ("haar/linear-svm", "haar/pixels/linear-svm@sklearn", "classical"),
         ("majority", "whole-image/pixels/majority@sklearn", "baseline"),
-        ("haar/pca(of='hog(cell=6)')/knn", "haar/pca(of='hog(cell=6)')/knn@sklearn", "classical"),
+        ("haar/pca(of='hog(cell=6)')/knn", "haar/pca(of=hog(cell=6))/knn@sklearn", "classical"),
     ],
 )
 def test_an_id_is_completed_and_stable(text: str, identity: str, family: str) -> None:
