@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.metrics import Sufficient, calibration_noise, evaluate_weights
+from ferbench.benchmarks.metrics import END_TO_END_METRICS, Sufficient, calibration_noise, evaluate_weights
 from ferbench.benchmarks.records import Estimate
 
 __all__ = ["bootstrap", "calibration_interval", "holm", "mcnemar", "paired_test", "resample_weights", "tie_groups"]
@@ -35,7 +35,8 @@ def bootstrap(
 ) -> dict[str, dict[str, Estimate]]:
     """Every metric with its percentile interval over groups (Efron and Tibshirani, 1993, chapter 13).
 
-    The calibration error has an interval of its own, see :func:`calibration_interval`.
+    The calibration error has an interval of its own, see :func:`calibration_interval`; so has an accuracy of 0 or 1,
+    Clopper and Pearson's.
 
     Returns
     -------
@@ -69,8 +70,28 @@ def bootstrap(
                 low, high = (float(x) for x in np.nanpercentile(drawn, [tail, 100 - tail]))
                 if name == "ece":
                     low, high = calibration_interval(float(value), drawn, np.concatenate(noise), level)
+                if name in END_TO_END_METRICS and value in (0, 1):
+                    low, high = _extreme_interval(name, float(value), _n_counted(sums, part), level)
             result[part][name] = Estimate(value=float(value), low=low, high=high)
     return result
+
+
+def _n_counted(sums: Sufficient, part: str) -> int:
+    """Groups with a face that counts: one that was found, or any."""
+    counts = sums.confusion if part == "end_to_end" else sums.confusion[:, :, :-1]
+    return int((counts.sum(axis=(1, 2)) > 0).sum())
+
+
+def _extreme_interval(name: str, value: float, n: int, level: float) -> tuple[float | None, float | None]:
+    """Where every face is right, or none is, all resamples are equal and their percentiles would claim certainty.
+
+    That of the accuracy is exact (Clopper and Pearson, 1934), of n groups that are right as a whole; averages over
+    classes have none.
+    """
+    if name != "accuracy":
+        return None, None
+    edge = ((1 - level) / 2) ** (1 / n)
+    return (edge, 1.0) if value == 1 else (0.0, 1 - edge)
 
 
 def calibration_interval(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from ferbench.benchmarks.metrics import sufficient
 from ferbench.benchmarks.statistics import (
@@ -32,6 +33,19 @@ def test_interval_of_an_accuracy_is_the_binomial_one() -> None:
     half = 1.96 * (0.7 * 0.3 / 3589) ** 0.5  # 1.5 points
     assert estimate.value == pytest.approx(0.7, abs=1e-3)
     assert (estimate.low, estimate.high) == pytest.approx((0.7 - half, 0.7 + half), abs=0.002)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_all_right_or_all_wrong_is_no_certainty(is_right: bool) -> None:
+    right = np.full(24, is_right)
+    found = bootstrap(of_accuracy(right), seed=1)
+    expected = binomtest(24 * is_right, 24).proportion_ci(0.95, method="exact")
+    for part in found.values():
+        assert (part["accuracy"].low, part["accuracy"].high) == pytest.approx((expected.low, expected.high))
+        assert (part["macro_f1"].value, part["macro_f1"].low) == (float(is_right), None)
+    by_person = bootstrap(of_accuracy(right, np.repeat(np.arange(12), 2)), seed=1)["end_to_end"]["accuracy"]
+    expected = binomtest(12 * is_right, 12).proportion_ci(0.95, method="exact")
+    assert (by_person.low, by_person.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_resampling_subjects_widens_the_interval_where_their_faces_agree() -> None:
