@@ -117,13 +117,15 @@ def markdown(base: Mapping[str, Timing], head: Mapping[str, Timing]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare files; 3 if a test is slower, 2 if a file cannot be read."""
+    """Compare files; 3 if a test is slower, 2 if a file cannot be read or there is nothing to compare."""
     parser = argparse.ArgumentParser(prog="python -m ferbench.microbenchmarks", description="Compare micro-benchmarks.")
     parser.add_argument("--base", nargs="+", required=True, metavar="FILE", help="timings to compare with")
     parser.add_argument("--head", nargs="+", required=True, metavar="FILE", help="timings that are judged")
     args = parser.parse_args(argv)
     try:
         base, head = read_timings(args.base), read_timings(args.head)
+        if not base.keys() & head.keys():
+            raise RunError("no test is in base and head", got=f"{len(base)} tests and {len(head)} others")
     except FerbenchError as error:
         print(f"ferbench: error: {error}", file=sys.stderr)
         return error.exit_code

@@ -130,5 +130,11 @@ def test_other_files_are_refused(tmp_path, text, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_nothing_in_common_is_no_comparison(tmp_path, capsys):
+    base, head = write(tmp_path / "b", a=(1.0, 2.0)), write(tmp_path / "h", renamed=(9.0, 9.0))
+    assert main(["--base", base, "--head", head]) == 2
+    assert "no test is in base and head" in capsys.readouterr().err
+
+
 def test_markdown_of_nothing_in_common():
     assert markdown({}, {}).startswith("**0 of 0")
