@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import textwrap
 from pathlib import Path
@@ -136,7 +137,9 @@ def _robustness_record(spoilt: Robustness) -> dict[str, Any]:
     record: dict[str, Any] = {"n": spoilt.n, "seed": spoilt.seed, "severities": list(SEVERITIES)}
     for name in ("clean", "mean", "relative"):
         estimate = getattr(spoilt, name)
-        record |= {name: estimate.value, f"{name}_ci": [estimate.low, estimate.high]}
+        # A share of a clean accuracy of 0 is not defined.
+        value = None if math.isnan(estimate.value) else estimate.value
+        record |= {name: value, f"{name}_ci": [estimate.low, estimate.high]}
     record["interval"] = f"95 %, bootstrap over {spoilt.interval_over}"
     record["corruptions"] = {
         name: {
@@ -154,7 +157,7 @@ def _robustness_lines(record: dict[str, Any]) -> list[str]:
     def line(title: str, name: str) -> str:
         low, high = record[f"{name}_ci"]
         interval = "" if low is None else f"  [{100 * low:.1f}, {100 * high:.1f}]"
-        return f"{title:<30} {100 * record[name]:5.1f} %{interval}"
+        return f"{title:<30} " + ("    –" if record[name] is None else f"{100 * record[name]:5.1f} %{interval}")
 
     rows = record["corruptions"].items()
     return [

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from ferbench.benchmarks.corruptions import CORRUPTIONS
+from ferbench.benchmarks.evidence import Estimate
+from ferbench.benchmarks.robustness import Robustness
 from ferbench.cli import main
+from ferbench.cli.evaluate import _robustness_lines, _robustness_record
 from ferbench.datasets import load_dataset
 from ferbench.pipelines import make_pipeline
 
@@ -46,6 +49,19 @@ def test_json_holds_the_same(trained: str, capsys: pytest.CaptureFixture[str]) -
     assert found["corruptions"]["jpeg"]["values"] == [40, 25, 15, 9, 5]
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == record, "the same again"
+
+
+def test_a_share_of_nothing_is_not_defined() -> None:
+    zero = Estimate(value=0.0, low=0.0, high=0.3)
+    spoilt = Robustness(
+        clean=zero, accuracy={"jpeg": (0.0, 0.1, 0.2, 0.1, 0.1)}, mean=zero, relative=Estimate(value=float("nan")),
+        n=12, seed=0, interval_over="faces",
+    )  # fmt: skip
+    record = _robustness_record(spoilt)
+    assert record["relative"] is None
+    json.dumps(record, allow_nan=False)
+    (line,) = [line for line in _robustness_lines(record) if line.startswith("relative to clean")]
+    assert line.endswith(" –")
 
 
 @pytest.mark.parametrize(
