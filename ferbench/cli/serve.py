@@ -1,10 +1,11 @@
-"""Serve a web page: name expressions before the browser's camera or this machine's, in photographs and in videos.
+"""Serve a web page: name expressions before a camera, in photographs and in videos.
 
-  ferbench serve                                    on http://127.0.0.1:8000/, for this machine alone
-  ferbench serve --source synthetic                 drawn faces in place of a camera
+  ferbench serve                      for this machine alone, at 127.0.0.1:8000
+  ferbench serve --source synthetic   drawn faces in place of a camera
   ferbench serve --pipeline tiny --pipeline models/lbp --port 0
 
-Nothing that is shown to the page leaves this machine. Ctrl-C stops. A JSON API is described at /openapi.json.
+Nothing that the page is shown leaves this machine. Ctrl-C stops. /openapi.json
+describes the JSON API.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--smooth",
-        default="mean:10",
+        default="ema:150ms+hysteresis:0.1",
         metavar="HOW",
-        help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N (default: mean:10)",
+        help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N or hmm:P, with or without "
+        "+hysteresis:X (default: %(default)s)",
     )
     parser.add_argument(
         "--device",

@@ -89,7 +89,7 @@ def check_kind(head: bytes, expected: tuple[str, ...]) -> str:
     hint = None
     if kind is not None:
         hint = "post photographs to /api/v1/predict and videos to /api/v1/videos"
-    raise RequestError(415, "this content is not taken here", got=kind or "neither", expected=wanted, fix=hint)
+    raise RequestError(415, "this content is not taken here", got=kind or "something else", expected=wanted, fix=hint)
 
 
 def read_upload(content: bytes, name: str, *, max_pixels: int, kinds: tuple[str, ...] = IMAGE_KINDS) -> Image:

@@ -10,7 +10,9 @@ from ferbench.errors import DataError, FerbenchError, ParameterError, SourceErro
 if TYPE_CHECKING:
     from flask import Flask, Response
 
-__all__ = ["RequestError", "add_error_handlers", "problem"]
+__all__ = ["TOO_LARGE", "RequestError", "add_error_handlers", "problem"]
+
+TOO_LARGE = "the request is larger than is taken here; /api/v1/pipelines tells the limits"
 
 # The order counts: an error is what the first line that fits says.
 _STATUS: tuple[tuple[type[FerbenchError], int], ...] = (
@@ -86,12 +88,20 @@ def add_error_handlers(app: Flask) -> None:
 
 def _line(error: object) -> str:
     """Werkzeug's own text, in this house's words where they are clearer."""
-    from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+    from werkzeug.exceptions import (
+        HTTPException,
+        InternalServerError,
+        MethodNotAllowed,
+        NotFound,
+        RequestEntityTooLarge,
+    )
 
     if isinstance(error, NotFound):
         return "there is nothing at this address; see /openapi.json"
     if isinstance(error, MethodNotAllowed):
         return f"this address takes {', '.join(sorted(error.valid_methods or []))}"
+    if isinstance(error, RequestEntityTooLarge):
+        return TOO_LARGE
     if isinstance(error, InternalServerError):
         return "the server made a mistake; its terminal says more"
     return (error.description or "the request cannot be used") if isinstance(error, HTTPException) else str(error)

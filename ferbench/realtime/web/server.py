@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from ferbench.errors import FerbenchError, MissingDependencyError, ParameterError
 from ferbench.realtime.web.app import Service, create_app
@@ -87,6 +88,29 @@ def _stop_on_signals(live: LiveView) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _channel_class() -> Any:
+    """waitress' connection; what it refuses before the application sees it leaves as a problem, like all others."""
+    from waitress.channel import HTTPChannel
+    from waitress.task import ErrorTask
+
+    from ferbench.realtime.web.problems import TOO_LARGE, problem
+
+    class Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
+        def execute(self) -> None:
+            error = self.request.error
+            answer = problem(error.code, TOO_LARGE if error.code == 413 else " ".join(str(error.body).split()))
+            body = answer.get_data()
+            self.status, self.content_length = answer.status, len(body)
+            self.response_headers.append(("Content-Type", answer.content_type))
+            self.set_close_on_finish()
+            self.write(body)
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        error_task_class = Refusal
+
+    return Channel
+
+
 def serve(service: Service, host: str, port: int, *, on_ready: Callable[[str], None]) -> None:
     """Answer until Ctrl-C.
 
@@ -124,6 +148,7 @@ def serve(service: Service, host: str, port: int, *, on_ready: Callable[[str], N
             outbuf_high_watermark=_UNDER_WAY_BYTES,
             channel_request_lookahead=1,
         )
+        server.channel_class = _channel_class()
         with _stop_on_signals(service.live):
             on_ready(url_of(host, listener.getsockname()[1]))
             server.run()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ferbench.errors import ParameterError
 from ferbench.realtime.loop import PipelineSpec
+from ferbench.realtime.smoothing import DEFAULT_SMOOTHING
 from ferbench.realtime.sources import SourceSpec
 
 __all__ = ["Limits", "Settings", "named_pipelines"]
@@ -78,7 +79,7 @@ class Settings:
 
     pipelines: Mapping[str, PipelineSpec] = field(default_factory=lambda: {"tiny": "tiny", "accurate": "accurate"})
     source: SourceSpec | None = 0
-    smooth: str = "mean:10"
+    smooth: str = DEFAULT_SMOOTHING
     device: str = "auto"
     is_local: bool = True
     hosts: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,18 @@ def test_a_photograph_is_annotated(browser, faces):
 def test_the_browser_had_nothing_to_complain_and_asked_nobody_else(browser, server):
     assert browser.complaints() == []
     assert {url for url in browser.requested() if not url.startswith((server.url, "blob:"))} == set()
+
+
+def test_what_no_address_takes_is_refused_before_it_is_sent(server):
+    address = server.url.removeprefix("http://").rstrip("/")
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        head = f"POST /api/v1/videos HTTP/1.1\r\nHost: {address}\r\nContent-Length: 10000000000\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "Content-Type: application/problem+json" in answer
+    assert "the request is larger than is taken here" in answer
 
 
 def test_ctrl_c_ends_everything_at_once_and_leaves_nothing(server):
