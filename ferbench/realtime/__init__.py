@@ -3,7 +3,7 @@
 Examples
 --------
 >>> from ferbench.realtime import stream
->>> for frame in stream("clip.mp4", pipeline="tiny", smooth="mean:10"):  # doctest: +SKIP
+>>> for frame in stream("clip.mp4", pipeline="tiny"):  # doctest: +SKIP
 ...     for face in frame.faces:
 ...         print(frame.t_ms, face.track, face.label, face.probability)
 """

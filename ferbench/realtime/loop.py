@@ -17,7 +17,7 @@ from ferbench.realtime.finding import DETECT_EVERY, FaceFinder
 from ferbench.realtime.frames import Frame, Source
 from ferbench.realtime.protocols import LivePipeline, PipelineSpec, load_live_pipeline
 from ferbench.realtime.results import FaceResult, FrameResult
-from ferbench.realtime.smoothing import Smoother, Smoothing, parse_smoothing
+from ferbench.realtime.smoothing import DEFAULT_SMOOTHING, Smoother, Smoothing, parse_smoothing
 from ferbench.realtime.sources import SourceSpec, open_source
 from ferbench.realtime.tracking import Tracker
 
@@ -54,7 +54,7 @@ class FrameProcessor:
         self,
         pipeline: LivePipeline,
         *,
-        smooth: str | Smoothing = "mean:10",
+        smooth: str | Smoothing = DEFAULT_SMOOTHING,
         detect_every: int = DETECT_EVERY,
         tracker: Tracker | None = None,
     ) -> None:
@@ -174,7 +174,7 @@ def _mirrored(frame: Frame) -> Frame:
 def stream(
     source: SourceSpec | Source,
     pipeline: PipelineSpec = "tiny",
-    smooth: str | Smoothing = "mean:10",
+    smooth: str | Smoothing = DEFAULT_SMOOTHING,
     *,
     detect_every: int = DETECT_EVERY,
     mirror: bool = False,
@@ -191,7 +191,7 @@ def stream(
     pipeline : str, path or Pipeline
         A shipped model's name, the folder of a saved pipeline, or a fitted pipeline.
     smooth : str
-        ``none``, ``mean:N``, ``ema:A``, ``median:N`` or ``majority:N``; each face has its own memory.
+        See :func:`ferbench.realtime.smoothing.parse_smoothing`; each face has its own memory.
     detect_every : int
         Detect in every n-th frame, and carry the boxes forward in between.
     mirror : bool

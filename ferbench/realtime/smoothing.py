@@ -32,7 +32,7 @@ from ferbench.realtime.filters import (
 
 __all__ = ["DEFAULT_SMOOTHING", "SMOOTHERS", "Smoother", "Smoothing", "parse_smoothing"]
 
-DEFAULT_SMOOTHING = "mean:10"
+DEFAULT_SMOOTHING = "ema:150ms+hysteresis:0.1"
 """What streams are smoothed with unless told otherwise; docs/temporal.md says how it was chosen."""
 
 Parameter = float | int | Duration
