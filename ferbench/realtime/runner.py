@@ -20,7 +20,7 @@ from ferbench.realtime.loop import LiveStream, PipelineSpec, stream
 from ferbench.realtime.overlay import draw_overlay
 from ferbench.realtime.results import FrameResult
 from ferbench.realtime.sinks import VideoSink, open_tables
-from ferbench.realtime.smoothing import Smoothing
+from ferbench.realtime.smoothing import DEFAULT_SMOOTHING, Smoothing
 from ferbench.realtime.sources import SourceSpec
 from ferbench.realtime.window import Window
 
@@ -185,7 +185,7 @@ def _early_ms(result: FrameResult, summary: LiveSummary, source: Source) -> floa
 def run_live(
     source: SourceSpec | Source,
     pipeline: PipelineSpec = "tiny",
-    smooth: str | Smoothing = "mean:10",
+    smooth: str | Smoothing = DEFAULT_SMOOTHING,
     *,
     detect_every: int = 1,
     mirror: bool = False,
