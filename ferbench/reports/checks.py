@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ferbench.benchmarks.checks.results import SEVERITIES, CheckResult, Finding, Severity
 from ferbench.benchmarks.records import Summary
 from ferbench.reports.formatting import listing
+from ferbench.reports.shifts import dataset_names
 
 __all__ = ["ChecksView", "checks_view"]
 
@@ -85,5 +86,5 @@ def checks_view(summary: Summary, ignore: Iterable[str] = ()) -> ChecksView:
         tuple(check for check in told if check.status == "passed"),
         tuple(check for check in told if check.status == "not-applicable"),
         tuple(check for check in summary.checks if check.code in hidden),
-        {info.spec: info.title for info in summary.datasets} if len(summary.datasets) > 1 else {},
+        dataset_names(summary) if len(summary.datasets) > 1 else {},
     )

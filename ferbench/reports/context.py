@@ -23,6 +23,7 @@ from ferbench.errors import RunError
 from ferbench.reports.checks import ChecksView, checks_view
 from ferbench.reports.machine import EnvironmentTable, environment_of
 from ferbench.reports.pareto import pareto_front
+from ferbench.reports.shifts import dataset_names
 
 __all__ = [
     "FAMILIES",
@@ -344,6 +345,10 @@ def build_context(summary: Summary, ignore: Sequence[str] = ()) -> ReportContext
                 expected=f"one of {', '.join(sorted(known)) or 'no dataset at all'}",
                 fix="delete summary.json and run 'ferbench run' again",
             )
+    # Two data sets of one title are told apart by what differs in their parameters.
+    names = dataset_names(summary)
+    datasets = [info.model_copy(update={"title": names[info.spec]}) for info in summary.datasets]
+    summary = summary.model_copy(update={"datasets": datasets})
     views = tuple(_dataset_view(summary, info, i) for i, info in enumerate(summary.datasets, start=1))
     return ReportContext(summary, views, environment_of(summary), checks_view(summary, ignore))
 

@@ -90,7 +90,7 @@ def _accuracy_axis(view: DatasetView) -> tuple[float, float]:
     ]
     low, high = min(ends), max(ends)
     air = 0.04 * (high - low) or 0.01
-    return low - air, high + air
+    return max(low - air, 0.0), min(high + air, 1.0)
 
 
 def _share_of_row(counts: Sequence[int], column: int) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks.records import CellError, Pretrained, Summary
+from ferbench.benchmarks.records import CellError, Estimate, Pretrained, Summary
 from ferbench.errors import ParameterError, RunError, UnknownNameError
 from ferbench.reports import build_report
 from ferbench.reports.context import build_context
@@ -113,6 +113,20 @@ def test_a_format_and_a_folder_can_be_chosen(run_folder: Path, tmp_path: Path) -
 
 def test_the_page_is_deterministic(summary: Summary, html: str) -> None:
     assert render_html(build_context(summary)) == html
+
+
+def test_two_data_sets_of_one_title_are_told_apart(summary: Summary) -> None:
+    alike = [info.model_copy(update={"title": "Faces"}) for info in summary.datasets]
+    views = build_context(summary.model_copy(update={"datasets": alike})).datasets
+    assert [view.info.title for view in views] == [info.spec for info in summary.datasets]
+
+
+def test_the_strip_of_intervals_stays_within_0_and_100_percent(summary: Summary) -> None:
+    (row, *_) = summary.rows
+    wide = {"accuracy": Estimate(value=0.5, low=0.0, high=1.0)}
+    quality = row.quality.model_copy(update={"end_to_end": {**row.quality.end_to_end, **wide}})
+    one = summary.model_copy(update={"rows": [row.model_copy(update={"quality": quality})], "comparisons": []})
+    assert "0 to 100" in render_html(build_context(one))
 
 
 def test_the_page_has_every_section_in_order_and_well_formed(html: str) -> None:
