@@ -296,6 +296,17 @@ def test_a_damaged_plan_is_one_line_and_exit_2(base, tmp_path, capsys, plan):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("table", ["items/q-steady", "times/t-steady-1"])
+def test_a_damaged_table_is_one_line_and_exit_2(base, tmp_path, capsys, table):
+    head = write_run(tmp_path / "head", {"steady": 0.7}, ms=2.0)
+    path = head / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert main(["compare", str(base), str(head)]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot read a table of cell {path.stem}" in error
+    assert error.count("\n") == 1
+
+
 def test_a_wrong_margin_is_said_in_the_unit_it_was_given_in(base, capsys):
     for margin in ("-2", "100", "nan"):
         assert main(["compare", str(base), str(base), "--margin", margin]) == 2
