@@ -43,9 +43,10 @@ def temporal_svg(rows: Sequence[SmoothingScores], chosen: str, width: int) -> st
     drawn = [(i, one) for i, one in enumerate(rows, start=1) if {"lag_ms", "flicker"} <= set(one.metrics)]
     with drawing_style():
         is_wide = width > NARROW
-        figure, axes = canvas(width, 460 if is_wide else 400, left=52, right=16, top=28, bottom=46)
+        figure, axes = canvas(width, 560 if is_wide else 420, left=52, right=16, top=28, bottom=46)
         _prepare(axes, [one for _, one in drawn])
-        for i, one in drawn:
+        # The chosen one last: it lies on top where points crowd.
+        for i, one in sorted(drawn, key=lambda numbered: numbered[1].smoothing == chosen):
             _draw(axes, i, one, is_chosen=one.smoothing == chosen)
         if is_wide:
             _name(figure, axes, [one for _, one in drawn])
@@ -99,28 +100,44 @@ def _prepare(axes: Axes, rows: Sequence[SmoothingScores]) -> None:
 
 def _draw(axes: Axes, i: int, one: SmoothingScores, *, is_chosen: bool) -> None:
     x, y, kind = _x(one), _y(one), kind_of(one.smoothing)
-    tint, lag, flicker = colour(kind), one.metrics["lag_ms"], one.metrics["flicker"]
-    bar = {"color": tint, "linewidth": 1.6, "alpha": 0.45, "zorder": 3}
-    if lag.low is not None and lag.high is not None:
-        axes.plot([lag.low, lag.high], [y, y], **bar)
-    if flicker.low is not None and flicker.high is not None:
-        axes.plot([x, x], [max(_FLOOR, flicker.low), max(_FLOOR, flicker.high)], **bar)
-    edge = colour("ink") if is_chosen else colour("surface")
-    axes.scatter(
-        [x], [y], s=190, marker=_MARKERS[kind], color=tint, edgecolor=edge, lw=2 if is_chosen else 1.2, zorder=4
-    )
+    for xs, ys in _bars(one):
+        axes.plot(xs, ys, color=colour(kind), linewidth=1.4, alpha=0.4, zorder=3)
+    level = 6 if is_chosen else 4
+    size, edge, line = (330, colour("ink"), 2.2) if is_chosen else (190, colour("surface"), 1.2)
+    axes.scatter([x], [y], s=size, marker=_MARKERS[kind], color=colour(kind), edgecolor=edge, lw=line, zorder=level)
     axes.text(
-        x, y, str(i), color=colour("surface"), size=10, weight="bold", ha="center", va="center_baseline", zorder=5
+        x,
+        y,
+        str(i),
+        color=colour("surface"),
+        size=10,
+        weight="bold",
+        ha="center",
+        va="center_baseline",
+        zorder=level + 1,
     )
+
+
+def _bars(one: SmoothingScores) -> list[tuple[list[float], list[float]]]:
+    """The two intervals of a point as lines: both ends' x, both ends' y."""
+    x, y, lag, flicker = _x(one), _y(one), one.metrics["lag_ms"], one.metrics["flicker"]
+    bars = []
+    if lag.low is not None and lag.high is not None:
+        bars.append(([lag.low, lag.high], [y, y]))
+    if flicker.low is not None and flicker.high is not None:
+        bars.append(([x, x], [max(_FLOOR, flicker.low), max(_FLOOR, flicker.high)]))
+    return bars
 
 
 def _name(figure: Figure, axes: Axes, rows: Sequence[SmoothingScores]) -> None:
     """Names beside their points where there is room; all points bear their number."""
     centres = [axes.transData.transform((_x(one), _y(one))) for one in rows]
     box = axes.get_window_extent()
+    lines = [axes.transData.transform(list(zip(*bar, strict=True))) for one in rows for bar in _bars(one)]
     places = place_labels(
         [(float(x), float(y)) for x, y in centres],
         [(6.4 * len(one.smoothing) + 2, 13.0) for one in rows],
+        obstacles=[(float(x0), float(y0) - 2, float(x1), float(y1) + 2) for (x0, y0), (x1, y1) in lines],
         bounds=(box.x0, box.y0, box.x1 + 14, box.y1),
     )
     for one, place in zip(rows, places, strict=True):

@@ -12,6 +12,7 @@ import pytest
 from ferbench.datasets.synthetic import StreamFrame
 from ferbench.errors import DataError, ParameterError, ShapeError, UnknownNameError
 from ferbench.faces import Faces
+from ferbench.labels import LabelSpace
 from ferbench.realtime.smoothing import Smoother
 from ferbench.realtime.temporal import (
     CONDITIONS,
@@ -207,7 +208,7 @@ def samples(subjects: list[str] | None) -> Samples:
         dataset="mine",
         split="all",
         kind="crops",
-        label_space=SimpleNamespace(labels=("happy", "sad", "contempt")),  # type: ignore[arg-type]
+        label_space=LabelSpace("MINE", ("happy", "sad", "contempt")),
         subjects=who,
         ids=np.array(list("abcde")),
         revision="r",
