@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ferbench.benchmarks.records import digest
 from ferbench.benchmarks.store import write_atomically
 from ferbench.datasets import cache_dir
+from ferbench.errors import StorageError
 from ferbench.registry import entry, parse_spec
 
 __all__ = ["cached_array", "code_digest"]
@@ -45,14 +46,19 @@ def cached_array(key: dict[str, Any], compute: Callable[[], npt.NDArray[Any]]) -
     from filelock import FileLock
 
     path = cache_dir() / str(key["what"]) / f"{digest(key)}.npy"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.is_file():
-                buffer = io.BytesIO()
-                np.save(buffer, compute(), allow_pickle=False)
-                write_atomically(path, buffer.getvalue())
-    return _open(path)
+    known = _open(path)
+    if known is not None:
+        return known
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if (known := _open(path)) is None:
+            buffer = io.BytesIO()
+            np.save(buffer, compute(), allow_pickle=False)
+            write_atomically(path, buffer.getvalue())
+    array = _open(path) if known is None else known
+    if array is None:
+        raise StorageError(f"{path} cannot be read back", fix="check the disk of the cache folder FERBENCH_CACHE")
+    return array
 
 
 def code_digest(group: str, spec: str) -> str:
@@ -71,7 +77,21 @@ def _versions() -> list[str]:
     return [f"{name} {version(name)}" for name in ("ferbench", "numpy", "opencv-contrib-python")]
 
 
-def _open(path: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    # An empty array cannot be mapped.
-    return array if array.size == 0 else np.load(path, mmap_mode="r", allow_pickle=False)
+def _open(path: Path) -> npt.NDArray[Any] | None:
+    """The array, or None where there is none, or a file that was cut off."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError):
+        return _open_empty(path)
+    return array
+
+
+def _open_empty(path: Path) -> npt.NDArray[Any] | None:
+    """An empty array cannot be mapped; what cannot be read either is no array."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        return None
+    return array if array.size == 0 else None

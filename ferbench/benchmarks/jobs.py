@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ferbench.benchmarks.apart import run_apart
 from ferbench.benchmarks.records import SCORED, Cell, CellError, Part
 from ferbench.benchmarks.store import SCRATCH, Run
+from ferbench.benchmarks.threads import available_cores, thread_environment
 from ferbench.benchmarks.work import Job, do_cells, store_lost
 from ferbench.errors import MissingDependencyError, RunError
 
@@ -25,7 +26,7 @@ __all__ = ["Workers", "jobs_of", "run_jobs"]
 _LOGS = "logs"  # what worker processes print on stderr
 _BEGUN = f"{SCRATCH}/begun"  # a file for each job at work, so that it is known what a dead worker was doing
 _SHARED_VARIABLES = ("FERBENCH_DATA", "FERBENCH_CACHE")
-_WAIT_FOR_WORKERS_S = 10
+_WAIT_FOR_WORKERS_S = 30  # for those that were started together with the run
 _POLL_S, _LOOK_FOR_WORKERS_S, _MISS_WORKERS_S = 0.02, 5, 60  # a nanny starts its worker again within seconds
 _START_WORKERS = "start workers with 'dask worker ADDRESS --nthreads 1'"
 
@@ -49,8 +50,18 @@ class Workers:
     cell_seconds: float | None = None
 
 
-def run_jobs(run: Run, cells: Sequence[Cell], workers: Workers) -> Iterator[Part]:
+def run_jobs(
+    run: Run, cells: Sequence[Cell], workers: Workers, seconds: Callable[[Cell], float] | None = None
+) -> Iterator[Part]:
     """Do the fits and quality cells that are left, and hand each part on when it is stored.
+
+    Parameters
+    ----------
+    run : Run
+    cells : sequence of Cell
+    workers : Workers
+    seconds : callable, optional
+        How long a cell will take, roughly: the longest jobs are begun first.
 
     Raises
     ------
@@ -59,22 +70,27 @@ def run_jobs(run: Run, cells: Sequence[Cell], workers: Workers) -> Iterator[Part
     MissingDependencyError
         If there is a scheduler and no ``distributed``.
     """
-    jobs = [replace(job, cell_seconds=workers.cell_seconds) for job in jobs_of(run, cells)]
+    jobs = [replace(job, cell_seconds=workers.cell_seconds) for job in jobs_of(run, cells, seconds)]
     if not jobs:
         return
     if workers.scheduler is not None:
         yield from _on_dask(run, jobs, workers.scheduler)
     elif workers.jobs > 1:
-        yield from _in_processes(run, [_logged(job) for job in jobs], workers.jobs)
+        threads = max(1, available_cores() // workers.jobs)
+        # For what each job imports, and for a process that it gets to itself.
+        limits = thread_environment(threads)
+        limited = [replace(_logged(job), environment=limits | job.environment) for job in jobs]
+        yield from _in_processes(run, limited, workers.jobs, threads)
     else:
         for job in jobs:
             yield from do_cells(job) if job.cell_seconds is None else run_apart(_logged(job))
 
 
-def jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
-    """Work that is left, one job per fit: networks first, since they take longest, and different detectors early.
+def jobs_of(run: Run, cells: Sequence[Cell], seconds: Callable[[Cell], float] | None = None) -> list[Job]:
+    """Work that is left, one job per fit: the longest first, lest one of them is left over at the end.
 
-    Jobs that share a detector would wait for the first one's detections side by side; apart, each has its own work.
+    Before those come the first job of each detector and the first of each kind of features: jobs that share them
+    would wait side by side until the first of them has them; apart, each has its own work.
     """
     parts = run.parts()
     done = {cell_id for cell_id, part in parts.items() if part.status == "ok"}
@@ -92,9 +108,15 @@ def jobs_of(run: Run, cells: Sequence[Cell]) -> list[Job]:
     jobs += [
         Job(run.folder.resolve(), None, tuple(own), True, variables) for key, own in scored.items() if key not in fits
     ]
-    jobs.sort(key=lambda job: (job.fit is None, _first(job).pipeline.features is not None))
-    first = {_detections_of(job): job for job in reversed(jobs)}
-    return sorted(jobs, key=lambda job: first[_detections_of(job)] is not job)
+    cost = seconds or (lambda cell: float(cell.pipeline.features is None))
+    jobs.sort(key=lambda job: -sum(map(cost, job.cells)))
+    early = dict.fromkeys(_firsts(jobs, _detections_of) + _firsts(jobs, _features_of))
+    return [jobs[i] for i in early] + [job for i, job in enumerate(jobs) if i not in early]
+
+
+def _firsts(jobs: Sequence[Job], what: Callable[[Job], object]) -> list[int]:
+    """Positions of the first job of each kind."""
+    return list({what(job): i for i, job in reversed(list(enumerate(jobs)))}.values())[::-1]
 
 
 def _first(job: Job) -> Cell:
@@ -103,6 +125,10 @@ def _first(job: Job) -> Cell:
 
 def _detections_of(job: Job) -> tuple[str, str]:
     return _first(job).dataset, _first(job).pipeline.detector
+
+
+def _features_of(job: Job) -> tuple[str, str, str | None]:
+    return *_detections_of(job), _first(job).pipeline.features
 
 
 def _logged(job: Job) -> Job:
@@ -118,7 +144,7 @@ def _do(job: Job) -> list[Part]:
 # Processes of this machine -------------------------------------------------------------------------------------------
 
 
-def _in_processes(run: Run, jobs: Sequence[Job], n: int) -> Iterator[Part]:
+def _in_processes(run: Run, jobs: Sequence[Job], n: int, threads: int) -> Iterator[Part]:
     """Jobs on ``n`` processes. Those at work when one dies are done again, apart; the others go on side by side."""
     from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -127,7 +153,7 @@ def _in_processes(run: Run, jobs: Sequence[Job], n: int) -> Iterator[Part]:
     while left:
         shutil.rmtree(run.folder / _BEGUN, ignore_errors=True)
         try:
-            for key, parts in _side_by_side(list(left.values()), n):
+            for key, parts in _side_by_side(list(left.values()), n, threads):
                 del left[key]
                 yield from parts
         except TerminatedWorkerError:
@@ -140,10 +166,9 @@ def _in_processes(run: Run, jobs: Sequence[Job], n: int) -> Iterator[Part]:
     get_reusable_executor().shutdown(wait=True)
 
 
-def _side_by_side(jobs: Sequence[Job], n: int) -> Iterator[tuple[str, list[Part]]]:
+def _side_by_side(jobs: Sequence[Job], n: int, threads: int) -> Iterator[tuple[str, list[Part]]]:
     from joblib import Parallel, delayed, parallel_config
 
-    threads = max(1, (os.cpu_count() or 1) // n)
     with parallel_config(backend="loky", inner_max_num_threads=threads):
         yield from Parallel(n_jobs=n, batch_size=1, return_as="generator_unordered")(
             delayed(_do_and_sign)(job) for job in jobs
@@ -165,33 +190,38 @@ def _do_and_sign(job: Job) -> tuple[str, list[Part]]:
 
 
 def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
-    """Jobs on dask workers. The scheduler gives a dead worker's job to another one; one that kills several fails."""
+    """Jobs on dask workers. The scheduler gives a dead worker's job to another one; one that kills several is done
+    once more in a process of its own beside a worker, which then costs the cell at work alone."""
     from concurrent.futures import CancelledError
 
     with _connected(address) as client:
-        from distributed import KilledWorker
+        from distributed import KilledWorker, as_completed
 
-        futures = dict(zip(client.map(_do, jobs, pure=False), jobs, strict=True))
-        for future in _as_completed(client, list(futures), address):
-            job = futures.pop(future)
+        at_work: dict[Any, Job] = {client.submit(_do, job, pure=False): job for job in jobs}
+        done: Any = as_completed(list(at_work))  # type: ignore[no-untyped-call]
+        apart: set[Any] = set()
+        for future in _as_they_end(client, done, address):
+            job = at_work.pop(future)
             try:
-                parts = future.result()
+                yield from future.result()
             except KilledWorker as error:
-                reason = CellError(type="WorkerDied", message=f"{error.allowed_failures + 1} workers died of it")
-                parts = store_lost(run, job, reason)
+                if future in apart:
+                    reason = CellError(type="WorkerDied", message=f"{error.allowed_failures + 1} workers died of it")
+                    yield from store_lost(run, job, reason)
+                    continue
+                again: Any = client.submit(run_apart, job, pure=False)
+                at_work[again] = job
+                apart.add(again)
+                done.add(again)
             except CancelledError as error:
                 raise RunError(
                     "the scheduler went away", got=address, fix="start it again and repeat the command: it goes on"
                 ) from error
             future.release()
-            yield from parts
 
 
-def _as_completed(client: Client, futures: list[Any], address: str) -> Iterator[Any]:
+def _as_they_end(client: Client, completed: Any, address: str) -> Iterator[Any]:
     """Futures as they end. dask would wait for ever for workers to come back; here it is said when none is left."""
-    from distributed import as_completed
-
-    completed: Any = as_completed(futures)  # type: ignore[no-untyped-call]
     looked = seen = time.monotonic()
     while not completed.is_empty():
         yield from completed.next_batch(block=False)

@@ -100,7 +100,12 @@ class Scored:
 
     def value(self, metric: str) -> float:
         """An end-to-end metric of all faces."""
-        return float(confusion_metrics(self.sums.confusion.sum(axis=0, keepdims=True))[metric][0])
+        return self._values[metric]
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        metrics = confusion_metrics(self.sums.confusion.sum(axis=0, keepdims=True))
+        return {name: float(one[0]) for name, one in metrics.items()}
 
     def is_on_faces_of(self, other: Scored) -> bool:
         """Whether both were scored on the same faces, in the same order."""

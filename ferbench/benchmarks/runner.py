@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
+from ferbench.benchmarks.estimate import estimate_cell
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.guard import GuardPolicy
@@ -16,16 +19,20 @@ from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.plan_file import plan_record
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.records import Cell, Summary
+from ferbench.benchmarks.records import SCORED, Cell, Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.work import check_component
-from ferbench.errors import InvalidSuiteError, ModelFileError
+from ferbench.errors import InvalidSuiteError, ModelFileError, RunError
 from ferbench.pipelines.spec import is_network
+from ferbench.pipelines.storage import check_files, read_record
 from ferbench.registry import parse_spec
 
 __all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
+
+_DERIVED, _TABLE = ".derived", "results.parquet"
 
 
 @dataclass(frozen=True)
@@ -96,15 +103,38 @@ def _read_saved(suite: Suite, pipeline: str, name: str) -> SavedPipeline:
 def open_run(plan: Plan, options: RunOptions, suite_text: str) -> Run:
     """The newest run of this plan, or a new one."""
     found = None if options.new else Run.find(options.runs, plan.digest)
-    if found is not None:
-        return found
-    frozen = {
-        "suite.yaml": suite_text.encode(),
-        "environment.json": json.dumps(capture_environment(), indent=1, default=str).encode(),
+    frozen: dict[str, Callable[[], bytes]] = {
+        "suite.yaml": suite_text.encode,
+        "environment.json": lambda: json.dumps(capture_environment(), indent=1, default=str).encode(),
         # Last, since its presence is what makes the folder a run.
-        "plan.json": json.dumps(plan_record(plan), indent=1).encode(),
+        "plan.json": lambda: json.dumps(plan_record(plan), indent=1).encode(),
     }
-    return Run.create(options.runs, plan.suite.name, plan.digest, frozen)
+    if found is None:
+        return Run.create(options.runs, plan.suite.name, plan.digest, {name: make() for name, make in frozen.items()})
+    for name in _damaged_inputs(plan, found):
+        # The same plan on the same kind of machine: what it was frozen from is here.
+        write_atomically(found.folder / name, frozen[name]())
+        found.notes.append(f"{name} was damaged and is written anew")
+    return found
+
+
+def _damaged_inputs(plan: Plan, run: Run) -> list[str]:
+    damaged = []
+    try:
+        planned = [cell["id"] for cell in run.read_json("plan.json")["cells"]]
+    except (RunError, KeyError, TypeError):
+        planned = []
+    if planned != [cell.id for cell in plan.cells]:
+        damaged.append("plan.json")
+    try:
+        run.read_json("environment.json")
+    except RunError:
+        damaged.append("environment.json")
+    try:
+        parse_suite((run.folder / "suite.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, InvalidSuiteError):
+        damaged.append("suite.yaml")
+    return damaged
 
 
 def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome:
@@ -119,10 +149,11 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
     """
     cells = plan.only(options.only, latency=options.latency)
     pending = _pending(run, cells)
-    if not pending and _is_current(run):
+    if not pending and (known := _current_summary(run)) is not None:
         run.mark_latest()
-        return Outcome(run, run.summary(), 0)
+        return Outcome(run, known, 0)
     with run.locked():
+        _discard_damaged(run, _pending(run, cells))
         pending = _pending(run, cells)
         _check_components(pending)
         _bring_saved(plan, run, pending)
@@ -130,7 +161,8 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
             for note in run.notes:
                 progress.say(f"note: {note}")
             _say_bypassed(plan, pending, progress.say)
-            for part in run_jobs(run, cells, Workers(options.jobs, options.scheduler, plan.profile.cell_seconds)):
+            workers = Workers(options.jobs, options.scheduler, plan.profile.cell_seconds)
+            for part in run_jobs(run, cells, workers, lambda cell: estimate_cell(cell, plan)):
                 progress.done(part)
             timed = [cell for cell in pending if cell.kind == "latency"]
             for part in time_cells(plan, run, timed, guard=options.guard, say=progress.say):
@@ -139,16 +171,46 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
 
         stamp = run.stamp()
         summary = write_summary(run, plan, command)
-        write_atomically(run.folder / ".derived", stamp.encode())
+        write_atomically(run.folder / _DERIVED, f"{stamp} {_digest(run.folder / _TABLE)}".encode())
         run.mark_latest()
     return Outcome(run, summary, len(pending))
 
 
-def _is_current(run: Run) -> bool:
-    stamp = run.folder / ".derived"
-    return (
-        stamp.is_file() and (run.folder / "summary.json").is_file() and stamp.read_text(encoding="utf-8") == run.stamp()
-    )
+def _current_summary(run: Run) -> Summary | None:
+    """The stored summary, where it and the table beside it are whole and made of the parts that are there."""
+    known = run.folder / _DERIVED
+    if not known.is_file() or not (run.folder / _TABLE).is_file():
+        return None
+    # Merged runs, and those of before, have the stamp alone.
+    stamp, _, table = known.read_text(encoding="utf-8", errors="replace").partition(" ")
+    if stamp != run.stamp() or (table and table != _digest(run.folder / _TABLE)):
+        return None
+    try:
+        return run.summary()
+    except RunError:
+        return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _discard_damaged(run: Run, pending: Sequence[Cell]) -> None:
+    """Have fits done again whose saved pipeline is damaged and still needed, and what was scored with it."""
+    parts = run.parts()
+    for made in sorted({str(cell.options.get("fit") or cell.options.get("saved")) for cell in pending} - {"None"}):
+        folder = run.folder / "artefacts" / made
+        if not folder.is_dir():
+            continue  # not made yet
+        try:
+            check_files(folder, read_record(folder))
+        except (ModelFileError, FileNotFoundError) as error:
+            shutil.rmtree(folder)
+            if made in parts:
+                run.discard(made, f"damaged pipeline of {parts[made].cell.row}, which is fitted again: {error}")
+            for cell_id, part in parts.items():
+                if part.cell.kind in SCORED and made in (part.cell.options.get("fit"), part.cell.options.get("saved")):
+                    run.discard(cell_id, f"scores of {part.cell.row} are made again with it")
 
 
 def _pending(run: Run, cells: Iterable[Cell]) -> list[Cell]:

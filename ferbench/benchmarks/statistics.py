@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,28 @@ def resample_weights(n_groups: int, n_resamples: int, seed: int) -> Iterator[npt
     """Bootstrap resamples as weights, in chunks of (b, n_groups) float64 that together have ``n_resamples`` rows.
 
     Row by row: how often each group is drawn when ``n_groups`` groups are drawn with replacement. The draws depend on
-    the seed alone, not on the chunks, so all rows of a leaderboard see the same resamples.
+    the seed alone, not on the chunks, so all rows of a leaderboard see the same resamples. They are read-only.
     """
-    generator = np.random.default_rng(seed)
     size = max(1, _CHUNK_VALUES // max(n_groups, 1))
+    if n_resamples <= size:
+        yield _kept_weights(n_groups, n_resamples, seed)
+        return
+    generator = np.random.default_rng(seed)
     for start in range(0, n_resamples, size):
-        b = min(size, n_resamples - start)
-        drawn = generator.integers(0, n_groups, size=(b, n_groups)) + n_groups * np.arange(b)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.float64)
+        yield _draw_weights(generator, n_groups, min(size, n_resamples - start))
+
+
+@lru_cache(maxsize=2)
+def _kept_weights(n_groups: int, n_resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Those of one chunk, kept for the next row: drawing them takes as long as using them."""
+    return _draw_weights(np.random.default_rng(seed), n_groups, n_resamples)
+
+
+def _draw_weights(generator: np.random.Generator, n_groups: int, b: int) -> npt.NDArray[np.float64]:
+    drawn = generator.integers(0, n_groups, size=(b, n_groups)) + n_groups * np.arange(b)[:, None]
+    weights = np.bincount(drawn.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def bootstrap(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ferbench.benchmarks.disk import held, sweep, utc_now, write_atomically
+from ferbench.benchmarks.part_file import ReadPart, read_part
 from ferbench.benchmarks.records import Cell, Part, Summary, digest
 from ferbench.errors import RunError
 
@@ -52,6 +53,7 @@ class Run:
 
     folder: Path
     _notes: list[str] = field(default_factory=list, compare=False, repr=False)
+    _known: dict[Path, ReadPart] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def create(cls, runs: Path, name: str, key: str, frozen: dict[str, bytes]) -> Run:
@@ -152,7 +154,7 @@ class Run:
         """
         sound: dict[str, Part] = {}
         for path in sorted((self.folder / "parts").glob("*.json")):
-            part = self._read_part(path)
+            part = read_part(path, self._known)
             if isinstance(part, Part):
                 sound[path.stem] = part
                 continue
@@ -162,28 +164,16 @@ class Run:
                 path.unlink(missing_ok=True)
         return sound
 
-    def _read_part(self, path: Path) -> Part | str:
-        """The part, or what is wrong with it."""
-        try:
-            document: Any = json.loads(path.read_bytes())
-            checksum = document.pop("checksum")
-            if checksum != digest(document):
-                raise ValueError("its checksum does not fit")
-            part = Part.model_validate(document["part"])
-            if part.cell.id != path.stem:
-                raise ValueError("it belongs to another cell")
-            for name, expected in document["files"].items():
-                if hashlib.sha256((self.folder / name).read_bytes()).hexdigest() != expected:
-                    raise ValueError(f"{name} was changed")
-            if part.cell.kind == "fit" and part.status == "ok" and not (self.artefact(part.cell)).is_dir():
-                raise ValueError("its saved pipeline is gone")
-        except FileNotFoundError as error:
-            return f"{error.filename} is gone"
-        except ValidationError as error:
-            return str(error).splitlines()[0]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return str(error) or type(error).__name__
-        return part
+    def discard(self, cell_id: str, why: str) -> None:
+        """Take a cell's part away, so that it is done again, and note why."""
+        (self.folder / "parts" / f"{cell_id}.json").unlink(missing_ok=True)
+        self._notes.append(why)
+
+    def part(self, cell_id: str) -> Part | None:
+        """The part of one cell, where it is there and sound."""
+        path = self.folder / "parts" / f"{cell_id}.json"
+        found = read_part(path, self._known) if path.is_file() else None
+        return found if isinstance(found, Part) else None
 
     def stamp(self) -> str:
         """Digest of all parts: derived files made under another stamp are out of date."""

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,10 @@ def do_cells(job: Job) -> Iterator[Part]:
     if job.log is not None:
         _redirect_stderr(job.log)
     run = Run(job.run)
+    # A worker that died may have had this job before: what it stored stands.
+    done = [part for cell in job.cells if (part := run.part(cell.id)) is not None and part.status == "ok"]
+    yield from done
+    job = _left_of(job, {part.cell.id for part in done})
     fitted: list[Pipeline] = []
     if (fit := job.fit) is not None and not job.is_fitted:
         if fit.pipeline.features is None:
@@ -135,6 +139,11 @@ def do_cells(job: Job) -> Iterator[Part]:
         part, table = execute(cell, lambda cell=cell: quality.score(cell, run, fitted))  # type: ignore[misc]
         run.write_part(part, table)
         yield part
+
+
+def _left_of(job: Job, done: set[str]) -> Job:
+    is_fitted = job.is_fitted or (job.fit is not None and job.fit.id in done)
+    return replace(job, is_fitted=is_fitted, quality=tuple(cell for cell in job.quality if cell.id not in done))
 
 
 def store_lost(run: Run, job: Job, error: CellError) -> list[Part]:

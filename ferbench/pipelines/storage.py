@@ -25,6 +25,7 @@ from ferbench.registry import Spec, parse_spec
 
 __all__ = [
     "FORMAT",
+    "check_files",
     "check_runtime",
     "find_saved",
     "load_estimator",
@@ -165,8 +166,7 @@ def load_pipeline(
     parts = parse_pipeline_id(record["pipeline"])
     if runtime is not None:
         parts = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
-    for file, digest in record["files"].items():
-        _check_file(folder, file, digest)
+    check_files(folder, record)
     pipeline = Pipeline(
         parts,
         label_space=LabelSpace(str(record["label_space"].get("name")), tuple(record["label_space"]["labels"])),
@@ -237,6 +237,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not set(record["classes"]) <= set(record["label_space"]["labels"]):
         raise ModelFileError(f"{path} is damaged", got="classes that are not in its label space")
     return dict(record)
+
+
+def check_files(folder: Path, record: dict[str, Any]) -> None:
+    """Raise :class:`ModelFileError` if a file that ``pipeline.json`` names is missing, damaged or not safe to load."""
+    for name, digest in record["files"].items():
+        _check_file(folder, name, digest)
 
 
 def _check_file(folder: Path, name: str, digest: str) -> None:

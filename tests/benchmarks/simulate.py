@@ -22,6 +22,7 @@ from ferbench.benchmarks.records import Cell, Part
 from ferbench.benchmarks.runner import RunOptions, open_run, run_plan
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.worker import peak_rss_mib
 from ferbench.reports import build_report
 
@@ -32,9 +33,10 @@ SIZES = {100: (1, 4), 1_000: (2, 20), 10_000: (10, 40)}
 """Datasets and pipelines of each number of cells."""
 
 
-def a_suite(n_cells: int) -> Suite:
+def a_suite(n_cells: int) -> str:
+    """Text of a suite; JSON is YAML."""
     n_datasets, n_pipelines = SIZES[n_cells]
-    return Suite.model_validate(
+    return json.dumps(
         {
             "schema": 1,
             "name": "simulated",
@@ -71,7 +73,8 @@ def facts_of(suite: Suite) -> dict[str, DatasetFacts]:
     }
 
 
-def plan_of(suite: Suite) -> Plan:
+def plan_of(text: str) -> Plan:
+    suite = parse_suite(text)
     return expand(suite, None, facts_of(suite), machine="simulated")
 
 
@@ -143,20 +146,20 @@ def fill(plan: Plan, run: Run) -> None:
 
 def measure(n_cells: int, folder: Path) -> dict[str, float]:
     """CPU seconds of each step, and the peak resident set in MiB."""
-    options = RunOptions(runs=folder / "runs")
+    options, text = RunOptions(runs=folder / "runs"), a_suite(n_cells)
     clock = time.process_time()
-    plan = plan_of(a_suite(n_cells))
+    plan = plan_of(text)
     assert len(plan.only()) == len(plan.cells) == n_cells
     planned = time.process_time() - clock
-    run = open_run(plan, options, "simulated")
+    run = open_run(plan, options, text)
     fill(plan, run)
     clock = time.process_time()
     run_plan(plan, run, options, "simulated")  # nothing to fit or score: it builds the summary
     build_report(run.folder)
     reported = time.process_time() - clock
     clock = time.process_time()
-    plan = plan_of(a_suite(n_cells))
-    outcome = run_plan(plan, open_run(plan, options, "simulated"), options, "simulated")
+    plan = plan_of(text)
+    outcome = run_plan(plan, open_run(plan, options, text), options, "simulated")
     resumed = time.process_time() - clock
     assert outcome.n_done == 0
     return {"cells": n_cells, "plan_s": planned, "resume_s": resumed, "report_s": reported, "peak_mib": peak_rss_mib()}

@@ -1,8 +1,6 @@
 """Runs from end to end, on small generated faces, with real components."""
 
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -275,31 +273,6 @@ def test_the_plan_is_printed_and_nothing_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same(finished: Outcome, tmp_path: Path) -> None:
-    generator = random.Random(5)
-    kills = 0
-    for attempt in range(12):
-        process = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            # Early at first, so that a fast machine is caught at work too; later, so that a slow one gets on.
-            process.wait(timeout=generator.uniform(0.5, 1.5 + 0.7 * attempt))
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            for found in (tmp_path / "runs").glob("*_tiny_*/parts/*.json"):
-                json.loads(found.read_text())  # never half a file
-    subprocess.run(command(tmp_path), check=True, capture_output=True, timeout=300)
-    assert kills >= 1
-    (folder,) = [f for f in (tmp_path / "runs").glob("*_tiny_*") if (f / "summary.json").is_file()]
-    ended = Run.open(folder)
-    assert ended.notes == []
-    assert_same_predictions(ended, finished.run)
-    assert [r.quality for r in ended.summary().rows] == [r.quality for r in finished.summary.rows]
-
-
-@pytest.mark.slow
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     call = command(tmp_path)
     # Whoever starts the tests in the background has children ignore the signal.
@@ -313,29 +286,6 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "go on with: ferbench run" in errors
     subprocess.run(command(tmp_path), check=True, capture_output=True, timeout=300)
-
-
-def test_a_worker_that_dies_is_a_failed_row_and_the_others_stand(tmp_path: Path) -> None:
-    plugin = tmp_path / "plugin"
-    (plugin / "crash-1.dist-info").mkdir(parents=True)
-    (plugin / "crash-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: crash\nVersion: 1\n")
-    (plugin / "crash-1.dist-info" / "entry_points.txt").write_text(
-        "[ferbench.classifiers]\ncrash = crash_plugin:Crash\n"
-    )
-    (plugin / "crash_plugin.py").write_text(
-        "import os, signal\nclass Crash:\n    def fit(self, X, y):\n        os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    suite = SUITE.replace("classifier: knn", "classifier: crash")
-    (tmp_path / "crash.yaml").write_text(suite)
-    call = ["run", str(tmp_path / "crash.yaml"), "--runs", str(tmp_path / "runs"), "--jobs", "2"]
-    code = f"import sys; from ferbench.cli import main; sys.exit(main({call!r}))"
-    environment = os.environ | {"PYTHONPATH": str(plugin)}
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=500, env=environment)
-    summary = Run.open(tmp_path / "runs" / "latest").summary()
-    assert {row.row: row.status for row in summary.rows} == {"majority": "ok", "nearest": "failed", "texture": "ok"}
-    failed = next(row for row in summary.rows if row.row == "nearest")
-    assert failed.error is not None
-    assert failed.error.type == "WorkerDied"
 
 
 @pytest.mark.deep

@@ -1,22 +1,16 @@
-"""The harness at work with others: a dask scheduler, and what it costs over a bare script."""
+"""What the harness costs: over a bare script, and a cell of thousands against one of a hundred."""
 
-import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ferbench.benchmarks.runner import RunOptions, make_plan, open_run, run_plan
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.datasets import load_dataset
-from ferbench.errors import RunError
 from ferbench.pipelines import make_pipeline
+from tests.benchmarks.simulate import measure
 
 pytestmark = pytest.mark.slow
 
@@ -31,55 +25,6 @@ pipelines:
   - {id: texture, features: lbp(grid=4), classifier: logistic-regression}
 scenarios: []
 """
-
-
-@pytest.fixture
-def scheduler() -> Iterator[str]:
-    """A real scheduler with two worker processes on loopback."""
-    pytest.importorskip("distributed")
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    started = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], stderr=subprocess.PIPE, text=True, env=environment
-        )
-        started.append(process)
-        return process
-
-    try:
-        boss = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        assert boss.stderr is not None
-        address = next(found.group() for line in boss.stderr if (found := re.search(r"tcp://127\.0\.0\.1:\d+", line)))
-        for _ in range(2):
-            start("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
-        yield address
-    finally:
-        for process in reversed(started):
-            process.kill()  # asked to end, a worker whose scheduler is gone may try to reach it for minutes
-        for process in started:
-            process.communicate(timeout=60)
-
-
-def run(folder: Path, **options):
-    suite = parse_suite(SUITE)
-    plan, chosen = make_plan(suite, None), RunOptions(runs=folder, **options)
-    return run_plan(plan, open_run(plan, chosen, SUITE), chosen, "ferbench run scale")
-
-
-@pytest.mark.alone
-def test_dask_workers_give_the_same_results_cell_for_cell(scheduler: str, tmp_path: Path) -> None:
-    far = run(tmp_path / "far", scheduler=scheduler, jobs=2)
-    near = run(tmp_path / "near")
-    assert [row.quality for row in far.summary.rows] == [row.quality for row in near.summary.rows]
-    for cell, part in near.run.parts().items():
-        if part.cell.kind == "quality":
-            pd.testing.assert_frame_equal(far.run.items(cell), near.run.items(cell))
-
-
-def test_a_scheduler_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot reach the scheduler"):
-        run(tmp_path, scheduler="tcp://127.0.0.1:9")
 
 
 @pytest.mark.alone
@@ -118,3 +63,15 @@ def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
     # A tenth is the aim; the rest is for a busy machine. Intervals and tests are part of what the harness adds.
     print(f"harness / bare script: {ratio:.3f}")
     assert ratio < 1.10 + 0.05, pairs
+
+
+@pytest.mark.alone
+def test_a_cell_costs_no_more_in_a_run_of_a_thousand(tmp_path: Path) -> None:
+    """CPU seconds to plan, to find that nothing is to do, and to report; ten thousand: tests/benchmarks/simulate.py."""
+    measure(100, tmp_path / "imports")
+    hundred, thousand = measure(100, tmp_path / "hundred"), measure(1_000, tmp_path / "thousand")
+    for step in ("plan_s", "resume_s", "report_s"):
+        ratio = thousand[step] / (10 * hundred[step])
+        print(f"{step}: {hundred[step]:.3f} s, {thousand[step]:.3f} s, a cell {ratio:.2f} times as long")
+        assert thousand[step] < 1.25 * 10 * hundred[step] + 0.2, (hundred, thousand)
+    assert thousand["peak_mib"] < 1024
