@@ -39,8 +39,8 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--smooth",
         default="ema:150ms+hysteresis:0.1",
         metavar="HOW",
-        help="smoothing over the frames of a stream, for each face: none, mean:N, ema:A, median:N, majority:N or hmm:P, "
-        "with or without +hysteresis:X (default: %(default)s; photographs are never smoothed)",
+        help="smoothing over the frames of a stream, for each face: none, mean:N, ema:A, median:N, majority:N or "
+        "hmm:P, with or without +hysteresis:X (default: %(default)s; photographs are never smoothed)",
     )
     parser.add_argument(
         "--on-no-face",

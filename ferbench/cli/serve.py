@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--smooth",
         default="ema:150ms+hysteresis:0.1",
         metavar="HOW",
-        help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N or hmm:P, with or without "
-        "+hysteresis:X (default: %(default)s)",
+        help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N or hmm:P, with or "
+        "without +hysteresis:X (default: %(default)s)",
     )
     parser.add_argument(
         "--device",
