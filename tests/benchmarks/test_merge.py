@@ -125,6 +125,9 @@ def test_scores_are_shared_and_timings_stay_with_their_machine(tmp_path: Path) -
     assert len(merged.run.parts()) == summary.n_cells == 2 + 2 + 2 * 2 * 2
     assert merged.run.notes == []
     assert Run.open(tmp_path / "both").summary() == summary
+    (differ,) = next(check for check in summary.checks if check.code == "FB016").findings
+    assert "Latencies of 2 machines" in differ.text
+    assert "CPU of aaaa and CPU of bbbb" in differ.text
     assert read_plan(merged.run).machines == ("aaaa", "bbbb")
 
 

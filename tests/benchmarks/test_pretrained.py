@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ferbench.benchmarks.estimate import describe_plan
+from ferbench.benchmarks.merge import merge_runs
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.pretrained import read_saved
 from ferbench.benchmarks.runner import Outcome, RunOptions, make_plan, open_run, run_plan
@@ -170,6 +171,20 @@ def test_it_is_not_scored_on_what_its_teacher_or_its_first_weights_saw(suite: Pa
     change(suite.parent / "models" / "texture", learn)
     with pytest.raises(InvalidSuiteError, match=f"would be scored on faces that its {role} big learnt from"):
         plan(suite)
+
+
+def test_a_merged_run_knows_what_the_teacher_of_a_pretrained_row_saw(suite: Path) -> None:
+    def learn(record: dict[str, Any]) -> None:
+        faces = {key: record["trained_on"][key] for key in ("dataset", "revision")}
+        record["trained_on"]["ancestors"] = [{"role": "teacher", "name": "big", **faces, "split": "val"}]
+
+    change(suite.parent / "models" / "texture", learn)
+    outcome = run(suite, only=("ready",))
+    copy = shutil.copytree(outcome.run.folder, suite.parent / "copy")
+    merged = merge_runs([outcome.run.folder, copy], suite.parent / "both", "").summary
+    mine, theirs = (next(c for c in one.checks if c.code == "FB017") for one in (outcome.summary, merged))
+    assert any(found.text.startswith("big, a teacher of ready, learnt from synthetic") for found in theirs.findings)
+    assert mine == theirs
 
 
 def test_what_a_teacher_learnt_from_is_inherited_and_an_old_record_is_not_trusted(suite: Path) -> None:
