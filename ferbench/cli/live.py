@@ -4,6 +4,7 @@
   ferbench live clip.mp4 --out annotated.mp4 --csv faces.csv
   ferbench live rtsp://host/path --headless --jsonl -
   ferbench live synthetic --max-frames 300
+  ferbench live 0 --pipeline best --budget-ms 5     of the newest run, the most accurate that is as quick
 
 Stops at the end of the source, on q in the window, and on Ctrl-C; files are complete in each case.
 """
@@ -14,17 +15,21 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ferbench.errors import ParameterError, SourceError
+from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, choose_pipeline
+from ferbench.realtime.finding import DETECT_EVERY
+
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from ferbench.pipelines import Pipeline
-    from ferbench.realtime import FrameResult, LiveSummary
+    from ferbench.realtime import LiveSummary
 
-__all__ = ["add_stream_options", "configure", "device_line", "load_stream_pipeline", "main", "print_written"]
+__all__ = ["add_stream_options", "configure", "load_stream_pipeline", "main", "print_written"]
 
 _STAGES = ("detect", "align", "features", "classify", "track", "total")
-_REFRESH_HZ = 8
+_P99_FRAMES = 662
+"""From so many frames on a 99th percentile has an interval, as in the reports."""
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +37,19 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline",
         default="tiny",
-        metavar="NAME|FOLDER",
-        help="a shipped model or the folder of a saved pipeline (default: tiny)",
+        metavar="NAME|FOLDER|best",
+        help="a shipped model, the folder of a saved pipeline, or best: the most accurate of a run that keeps to "
+        "--budget-ms (default: tiny)",
+    )
+    parser.add_argument(
+        "--run", default=LATEST_RUN, metavar="FOLDER", help=f"for best: the run (default: {LATEST_RUN})"
+    )
+    parser.add_argument(
+        "--budget-ms",
+        type=float,
+        default=BUDGET_MS,
+        metavar="MS",
+        help=f"for best: milliseconds a frame, as the run measured them (default: {BUDGET_MS:.0f}, 30 frames a second)",
     )
     parser.add_argument(
         "--smooth",
@@ -51,9 +67,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detect-every",
         type=int,
-        default=1,
+        default=DETECT_EVERY,
         metavar="N",
-        help="in streams, detect in every Nth frame and carry the boxes forward in between (default: 1)",
+        help="in streams, search the whole picture in every Nth frame and follow the faces in between; 1 searches each "
+        f"(default: {DETECT_EVERY})",
     )
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the pipeline's own, as: onnx")
     parser.add_argument(
@@ -81,17 +98,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run ``ferbench live``; 0 however the user stops it."""
+    """Run ``ferbench live``; 0 however the user stops it, 2 where the source was lost."""
     from rich.console import Console
 
     from ferbench.realtime.loop import stream
     from ferbench.realtime.runner import refuse_overwriting, write_results
     from ferbench.realtime.smoothing import parse_smoothing
+    from ferbench.realtime.terminal import LiveView
 
     refuse_overwriting(args.source, [args.csv, args.jsonl, args.out])
     smoothing = parse_smoothing(args.smooth)
     console = Console(stderr=True, highlight=False)
-    pipeline = load_stream_pipeline(args)
+    pipeline, intro = load_stream_pipeline(args)
     results = stream(
         args.source,
         pipeline,
@@ -101,29 +119,33 @@ def main(args: argparse.Namespace) -> int:
         max_frames=args.max_frames,
     )
     title = f"ferbench · {results.source.name}"
-    with _StatusLine(console, device_line(pipeline)) as status:
-        summary = write_results(
-            results,
-            csv=args.csv,
-            jsonl=args.jsonl,
-            video=args.out,
-            window=title if not args.headless and _has_display(console) else None,
-            on_result=status.show,
-        )
+    window = title if not args.headless and _has_display(console) else None
+    view = LiveView(console, results.source, intro)
+    try:
+        with view:
+            summary = write_results(
+                results, csv=args.csv, jsonl=args.jsonl, video=args.out, window=window, on_result=view.show
+            )
+    except SourceError:  # a camera that is gone: what it had shown is in the files, and told
+        if view.summary is not None:
+            _print_summary(console, view.summary, args)
+        raise
     _print_summary(console, summary, args)
     return 0
 
 
-def load_stream_pipeline(args: argparse.Namespace) -> Pipeline:
-    """The pipeline that the options of :func:`add_stream_options` name, ready to run."""
+def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str, ...]]:
+    """The pipeline that the options of :func:`add_stream_options` name, ready to run, and what is to be told of it."""
     from ferbench.pipelines import load_pipeline
 
-    return load_pipeline(args.pipeline, runtime=args.runtime, on_no_face=args.on_no_face, device=args.device)
-
-
-def device_line(pipeline: Pipeline) -> str:
-    """Where the classifier runs, and why there."""
-    return f"device: {pipeline.device}"
+    if args.pipeline != BEST:
+        pipeline = load_pipeline(args.pipeline, runtime=args.runtime, on_no_face=args.on_no_face, device=args.device)
+        return pipeline, (f"device: {pipeline.device}",)
+    if args.runtime is not None:
+        raise ParameterError("--runtime goes with a named pipeline", fix="leave it out: best takes the one measured")
+    choice = choose_pipeline(args.run, args.budget_ms)
+    pipeline = choice.load(on_no_face=args.on_no_face, device=args.device)
+    return pipeline, (str(choice), f"device: {pipeline.device}")
 
 
 def _has_display(console: Console) -> bool:
@@ -133,65 +155,6 @@ def _has_display(console: Console) -> bool:
     if reason is not None:
         console.print(f"{reason}: running without a window (Ctrl-C stops)", style="dim")
     return reason is None
-
-
-class _StatusLine:
-    """One line on a terminal's stderr that always tells the newest state; nothing where stderr is a file.
-
-    The device is told on either, once, with the first frame: only then is every mistake in the arguments behind us.
-    """
-
-    def __init__(self, console: Console, device: str) -> None:
-        from rich.live import Live
-
-        self._console, self._device = console, device
-        self._live = (
-            Live(console=console, transient=True, refresh_per_second=_REFRESH_HZ, auto_refresh=True)
-            if console.is_terminal
-            else None
-        )
-
-    def __enter__(self) -> _StatusLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def show(self, result: FrameResult, summary: LiveSummary) -> None:
-        """Tell of one more frame."""
-        if self._device:
-            self._console.print(self._device, markup=False, soft_wrap=True)
-            self._device = ""
-        if self._live is not None:
-            self._live.update(status_text(result, summary))
-
-
-def status_text(result: FrameResult, summary: LiveSummary) -> Text:
-    """The status line of a frame: rate, milliseconds by stage, what was lost, and each face's label."""
-    from rich.text import Text
-
-    from ferbench.realtime.overlay import label_colour
-
-    line = Text(no_wrap=True, overflow="ellipsis")
-    fps = summary.recent_fps
-    line.append(f"{fps:6.1f} fps" if fps is not None else "    –  fps", style="bold")
-    stages = [f"{name} {result.times_ms[name]:.1f}" for name in ("detect", "features", "classify", "total")
-              if name in result.times_ms]  # fmt: skip
-    line.append(f"  {' · '.join(stages)} ms", style="dim")
-    if summary.dropped:
-        line.append(f"  {summary.dropped} dropped", style="yellow")
-    if summary.unreadable:
-        line.append(f"  {summary.unreadable} unreadable", style="red")
-    if not result.faces:
-        line.append("  no face", style="dim")
-    for face in result.faces:
-        red, green, blue = label_colour(face.label)
-        line.append(f"  {face.track} ", style="dim")
-        line.append(f"{face.label} {face.probability:.0%}", style=f"rgb({red},{green},{blue})")
-    return line
 
 
 def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namespace) -> None:
@@ -207,6 +170,8 @@ def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namesp
     lost = [f"{n} {what}" for n, what in ((summary.dropped, "dropped"), (summary.unreadable, "unreadable")) if n]
     if lost:
         say(f"frames {' and '.join(lost)}")
+    if summary.ages_ms:
+        say(_age_text(list(summary.ages_ms)))
     times = summary.median_ms
     if times:
         say("median ms: " + ", ".join(f"{stage} {times[stage]:.2f}" for stage in _STAGES if stage in times))
@@ -216,6 +181,15 @@ def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namesp
     for path in (args.csv, args.jsonl, args.out):
         if path not in (None, "-") and (summary.frames or path != args.out):
             print_written(path)
+
+
+def _age_text(ages_ms: list[float]) -> str:
+    """How old results were when they were shown; a 99th percentile only of as many frames as carry one."""
+    import numpy as np
+
+    p50, p99 = np.quantile(ages_ms, (0.5, 0.99))
+    tail = f"p99 {p99:.1f}" if len(ages_ms) >= _P99_FRAMES else f"longest {max(ages_ms):.1f}"
+    return f"ms from the frame's arrival to its result, drawn and written: p50 {p50:.1f}, {tail}"
 
 
 def print_written(path: str) -> None:

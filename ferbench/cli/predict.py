@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferbench.cli.live import add_stream_options, device_line, load_stream_pipeline, print_written
+from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +51,9 @@ def main(args: argparse.Namespace) -> int:
     failed = [_complain(message) for message in missing]
     if not jobs:
         return 2
-    pipeline = load_stream_pipeline(args)
-    print(device_line(pipeline), file=sys.stderr)
+    pipeline, intro = load_stream_pipeline(args)
+    for line in intro:
+        print(line, file=sys.stderr)
     with ExitStack() as stack:
         sinks: list[Sink] = [
             stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)

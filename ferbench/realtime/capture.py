@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,8 @@ from ferbench.realtime.frames import Frame, Source
 __all__ = ["Capture", "LiveCapture", "as_rgb", "open_capture", "silent_opencv"]
 
 _OPEN_TIMEOUT_MS = 10_000
-_RETRIES = 3
-_RETRY_PAUSE_S = 1.0
+_RETRIES = 4
+_RETRY_PAUSE_S = 0.5
 # After so many failed reads in a row the camera is taken for gone; a single bad frame is not worth a new connection.
 _BAD_READS = 10
 _POLL_S = 0.1
@@ -95,6 +95,15 @@ def as_rgb(bgr: npt.NDArray[Any] | None) -> Image | None:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+class _News(NamedTuple):
+    """The newest frame: its number, its time, the picture, BGR, and when it came."""
+
+    number: int
+    t_ms: float
+    bgr: npt.NDArray[np.uint8]
+    captured_s: float
+
+
 class LiveCapture(Source):
     """A camera or network stream, newest frame first and only.
 
@@ -107,7 +116,7 @@ class LiveCapture(Source):
     retries : int
         Attempts to open a lost device again before it is reported.
     retry_pause_s : float
-        Seconds before each attempt.
+        Seconds before the first attempt; before each further one twice as long.
 
     Raises
     ------
@@ -136,7 +145,7 @@ class LiveCapture(Source):
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = float(fps) if 0 < fps < 1000 else None
         self._news = threading.Condition()
-        self._slot: tuple[int, float, npt.NDArray[np.uint8]] | None = None
+        self._slot: _News | None = None
         self._lost = False
         self._stop = threading.Event()
         self._interrupted = False
@@ -148,14 +157,16 @@ class LiveCapture(Source):
             self._thread = threading.Thread(target=self._pump, name=f"capture {self.name}", daemon=True)
             self._thread.start()
         while (taken := self._take()) is not None:
-            index, t_ms, bgr = taken
-            image = as_rgb(bgr)
+            image = as_rgb(taken.bgr)
             if image is None:
                 self.unreadable += 1
                 continue
-            yield Frame(index, t_ms, image, self.name)
+            yield Frame(taken.number, taken.t_ms, image, self.name, taken.captured_s)
         if self._lost and not self._stop.is_set() and not self._interrupted:
-            raise SourceError(f"{self.name} was lost", fix="check its cable or network, then start again")
+            raise SourceError(
+                f"{self.name} was lost, and {self._retries} attempts to open it again failed",
+                fix="check its cable or network, then start again",
+            )
 
     def close(self) -> None:
         """Stop the thread, which frees the device."""
@@ -170,7 +181,7 @@ class LiveCapture(Source):
         """End the iteration within a tenth of a second."""
         self._interrupted = True
 
-    def _take(self) -> tuple[int, float, npt.NDArray[np.uint8]] | None:
+    def _take(self) -> _News | None:
         """The newest frame, or None when the source was closed or lost. Wakes up often, so that Ctrl-C is heard."""
         with self._news:
             while self._slot is None:
@@ -187,7 +198,8 @@ class LiveCapture(Source):
             while not self._stop.is_set():
                 ok, bgr = self._capture.read()
                 if ok and bgr is not None:
-                    self._put((index, (time.perf_counter() - start) * 1000, bgr))
+                    now = time.perf_counter()
+                    self._put(_News(index, (now - start) * 1000, bgr, now))
                     index, bad = index + 1, 0
                     continue
                 bad += 1
@@ -203,7 +215,7 @@ class LiveCapture(Source):
                 self._lost = True
                 self._news.notify_all()
 
-    def _put(self, news: tuple[int, float, npt.NDArray[np.uint8]]) -> None:
+    def _put(self, news: _News) -> None:
         with self._news:
             self.dropped += self._slot is not None
             self._slot = news
@@ -211,11 +223,14 @@ class LiveCapture(Source):
 
     def _reopen(self) -> bool:
         self._capture.release()
-        for _ in range(self._retries):
-            if self._stop.wait(self._pause):
+        for attempt in range(self._retries):
+            pause = self._pause * 2**attempt
+            self.trouble = f"lost: attempt {attempt + 1} of {self._retries} to open it again in {pause:g} s"
+            if self._interrupted or self._stop.wait(pause):
                 return False
             self._capture = self._open_device()
             if self._capture.isOpened():
+                self.trouble = ""
                 return True
             self._capture.release()
         return False

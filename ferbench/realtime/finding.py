@@ -1,8 +1,9 @@
 """Where the faces of a stream are: a detector in some frames, the motion of the picture in the others.
 
-The whole picture is searched every so many frames, when nobody is in sight, and when a face was lost. In between, boxes
-are carried along with the picture, and the detector looks only where there is doubt: near a face that it has just found
-for the first time, that moved or grew, whose motion could not be followed, that another overlaps, or that it missed.
+The whole picture is searched every so many frames, when nobody is in sight, when a face was lost, and more often for a
+while after that. In between, boxes are carried along with the picture, and the detector looks only where it is needed:
+near a face that it has just found for the first time, that moved or grew, whose motion could not be followed, that
+another overlaps, or that it missed.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ Matrix = npt.NDArray[np.float32]
 DETECT_EVERY = 10
 """Frames from one search of the whole picture to the next: three times a second of most cameras."""
 
-# Detections that make sure of a face: a false alarm is rarely repeated so often.
-_SURE = 3
+# Detections that make sure of a face, and how many it takes for each one that missed it: a false alarm flickers.
+_SURE, _SURE_PER_MISS = 3, 3
 # Detections in a row that may miss a face which is followed well, before it is no longer shown: detectors miss single
 # frames of faces that are there.
 _HOLD = 2
+# Frames between two searches while somebody is missing, and for how many frames somebody who was sure, or who was only
+# suspected, is missing. Suspicions are mostly false alarms, and each search can raise another.
+_DETECT_EVERY_RESTLESS, _RESTLESS_SURE, _RESTLESS_YOUNG = 3, 30, 9
 # The place where a face is looked for again: so many sides of its box, reduced until the box has so many pixels.
 _PLACE, _PLACE_SIDE = 2.0, 96
 # What a box may have moved, in sides, and grown since it was last detected.
 _MOVED, _GROWN = 0.5, 1.2
-_SAME_PLACE = 0.4
+# The share of the smaller box that two faces may have in common: what has more is one face, or hides the other.
+_SAME_PLACE = 0.6
 
 
 @dataclass
@@ -83,6 +88,7 @@ class FaceFinder:
         self._flow = MedianFlow()
         self._since_scan = 0
         self._scan_next = True
+        self._restless = _RESTLESS_YOUNG
         self._shown: set[int] = set()
         self._adrift: set[int] = set()
         self._points: dict[int, Matrix] = {}
@@ -95,11 +101,10 @@ class FaceFinder:
             self._flow.see(image)
             self._carry()
         self._since_scan += 1
+        self._restless -= 1
+        every = min(self._detect_every, _DETECT_EVERY_RESTLESS) if self._restless > 0 else self._detect_every
         followed = time.perf_counter_ns()
-        if self._scan_next or self._since_scan >= self._detect_every:
-            found = self._scan(image)
-        else:
-            found = self._look_again(image)
+        found = self._scan(image) if self._scan_next or self._since_scan >= every else self._look_again(image)
         times = found.times_ns
         # All that is neither detection nor classification is tracking.
         spent = sum(times.values())
@@ -152,13 +157,13 @@ class FaceFinder:
         tracks = list(self._tracker.tracks)
         if not tracks:
             return doubtful, covered
-        overlap = box_iou(boxes := _boxes(tracks), boxes)
+        overlap = _overlap(boxes := _boxes(tracks), boxes)
         np.fill_diagonal(overlap, 0)
         overlap[:, [track.missed > _HOLD for track in tracks]] = 0  # who is hidden hides nobody
         for track, is_overlapped in zip(tracks, overlap.max(axis=1) > _SAME_PLACE, strict=True):
             if is_overlapped and track.missed > _HOLD:
                 covered.append(track)
-            elif is_overlapped or track.missed or track.hits < _SURE or track.id in self._adrift or _changed(track):
+            elif is_overlapped or track.missed or not _is_sure(track) or track.id in self._adrift or _changed(track):
                 doubtful.append(track)
         return doubtful, covered
 
@@ -181,13 +186,16 @@ class FaceFinder:
     def _add_followed(self, found: Found, image: Image, detected: set[int]) -> None:
         """Add the faces that are shown without being classified yet; note what is lost."""
         for track in list(self._tracker.tracks):
-            if track.hits < _SURE and track.missed > track.hits:
+            if not _is_sure(track) and track.missed > track.hits:
                 self._tracker.end(track)
+                self._restless = max(self._restless, _RESTLESS_YOUNG)
         shown = [track for track in self._tracker.tracks if self._is_shown(track, detected, image)]
         self._adrift &= {track.id for track in self._tracker.tracks}
         self._points = {track.id: self._points[track.id] for track in self._tracker.tracks if track.id in self._points}
         ids = {track.id for track in shown}
         self._scan_next = bool(self._shown - ids) or not ids
+        if self._shown - ids:
+            self._restless = _RESTLESS_SURE
         self._shown = ids
         known = set(found.tracks)
         more = [track for track in shown if track.id not in known]
@@ -198,7 +206,7 @@ class FaceFinder:
     def _is_shown(self, track: Track, detected: set[int], image: Image) -> bool:
         if track.id in detected:
             return True
-        if track.id in self._adrift or track.hits < _SURE or track.missed > _HOLD:
+        if track.id in self._adrift or not _is_sure(track) or track.missed > _HOLD:
             return False
         x, y = (track.box[:2] + track.box[2:]) / 2
         if not (0 <= x < image.shape[1] and 0 <= y < image.shape[0]):
@@ -206,7 +214,7 @@ class FaceFinder:
         if not track.missed:
             return True
         others = [other for other in self._tracker.tracks if other is not track and not other.missed]
-        return not others or bool(box_iou(track.box, _boxes(others)).max() < _SAME_PLACE)
+        return not others or bool(_overlap(track.box, _boxes(others)).max() < _SAME_PLACE)
 
     def _as_faces(self, tracks: Sequence[Track]) -> Faces:
         boxes, score = _boxes(tracks), np.array([track.score for track in tracks], np.float32)
@@ -232,6 +240,20 @@ class FaceFinder:
 
 def _boxes(tracks: Sequence[Track]) -> Boxes:
     return np.array([track.expected_box(track.age) for track in tracks], np.float32).reshape(-1, 4)
+
+
+def _overlap(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]:
+    """(N, M) of (N, 4) and (M, 4) boxes: what they have in common, as a share of the smaller."""
+    iou = box_iou(a, b)
+    flat = [np.asarray(boxes, np.float64).reshape(-1, 4) for boxes in (a, b)]
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in flat]
+    both = areas[0][:, None] + areas[1][None, :]
+    return np.asarray(iou * both / (1 + iou) / np.maximum(np.minimum(areas[0][:, None], areas[1][None, :]), 1e-9))
+
+
+def _is_sure(track: Track) -> bool:
+    """Whether a face need not be looked for in every frame."""
+    return track.hits >= max(_SURE, _SURE_PER_MISS * track.misses)
 
 
 def _changed(track: Track) -> bool:
@@ -264,7 +286,7 @@ def _distinct(xyxy: Boxes, score: npt.NDArray[np.float32]) -> npt.NDArray[np.int
     order = np.argsort(-score, kind="stable")
     if len(order) < 2:
         return order
-    overlap = box_iou(xyxy, xyxy) > _SAME_PLACE
+    overlap = _overlap(xyxy, xyxy) > _SAME_PLACE
     kept: list[int] = []
     for i in order:
         if not overlap[i, kept].any():

@@ -53,6 +53,8 @@ class Source(ABC):
         Frames (or photographs of a folder) that could not be decoded so far.
     dropped : int
         Frames of a live source that were replaced by a newer one before anybody took them.
+    trouble : str
+        Why no frame comes at the moment; empty while all is well.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source(ABC):
     is_live = False
     unreadable = 0
     dropped = 0
+    trouble = ""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

@@ -64,7 +64,7 @@ class LivePipeline(Protocol):
 
 
 PipelineSpec = str | os.PathLike[str] | LivePipeline
-"""Name of a shipped model, folder of a saved pipeline, or a fitted pipeline itself."""
+"""Name of a shipped model, folder of a saved pipeline, ``best`` of the newest run, or a fitted pipeline itself."""
 
 
 def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> LivePipeline:
@@ -72,5 +72,8 @@ def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip",
     if not isinstance(pipeline, str | os.PathLike):
         return pipeline
     from ferbench.pipelines import load_pipeline
+    from ferbench.realtime.choice import BEST, choose_pipeline
 
+    if pipeline == BEST:
+        return choose_pipeline().load(on_no_face=on_no_face, device=device)
     return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face, device=device)

@@ -15,6 +15,7 @@ from statistics import median
 from types import FrameType
 
 from ferbench.errors import ParameterError
+from ferbench.realtime.finding import DETECT_EVERY
 from ferbench.realtime.frames import Source
 from ferbench.realtime.loop import LiveStream, PipelineSpec, stream
 from ferbench.realtime.overlay import draw_overlay
@@ -48,6 +49,8 @@ class LiveSummary:
         Duration from the first to the last result.
     label_counts : dict of str to int
         How often each label was given.
+    ages_ms : sequence of float
+        Of the newest frames: milliseconds from the camera or decoder to the result, drawn and written.
     """
 
     frames: int = 0
@@ -57,6 +60,7 @@ class LiveSummary:
     unreadable: int = 0
     seconds: float = 0.0
     label_counts: dict[str, int] = field(default_factory=dict)
+    ages_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_FRAMES), repr=False)
     _times: dict[str, deque[float]] = field(default_factory=dict, repr=False)
     _ends: deque[float] = field(default_factory=lambda: deque(maxlen=_FPS_FRAMES), repr=False)
     _start: float = field(default_factory=time.perf_counter, repr=False)
@@ -74,6 +78,11 @@ class LiveSummary:
             self.label_counts[face.label] = self.label_counts.get(face.label, 0) + 1
         for stage, ms in result.times_ms.items():
             self._times.setdefault(stage, deque(maxlen=_REMEMBERED_FRAMES)).append(ms)
+
+    def note_age(self, result: FrameResult) -> None:
+        """Remember how old a result is at the moment at which it is shown."""
+        if result.captured_s is not None:
+            self.ages_ms.append((time.perf_counter() - result.captured_s) * 1000)
 
     @property
     def fps(self) -> float:
@@ -165,8 +174,9 @@ def write_results(
                 shown = draw_overlay(result, fps=summary.recent_fps)
                 if film is not None:
                     film.write(shown, result.t_ms)
-                if screen is not None and not screen.show(shown, _early_ms(result, summary, source)):
-                    break
+            summary.note_age(result)
+            if screen is not None and not screen.show(shown, _early_ms(result, summary, source)):
+                break
             if on_result is not None:
                 on_result(result, summary)
             if stop.made:
@@ -187,7 +197,7 @@ def run_live(
     pipeline: PipelineSpec = "tiny",
     smooth: str | Smoothing = DEFAULT_SMOOTHING,
     *,
-    detect_every: int = 1,
+    detect_every: int = DETECT_EVERY,
     mirror: bool = False,
     max_frames: int | None = None,
     csv: str | os.PathLike[str] | None = None,

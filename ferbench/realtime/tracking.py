@@ -39,8 +39,8 @@ class Track:
         Frames since its box was last measured.
     missed : int
         Detections in a row that did not find the face; 0 while it is in sight.
-    hits : int
-        Detections that found it.
+    hits, misses : int
+        Detections that found it, and those that missed it not long after one that did.
     detected : (4,) float32
         Its box when it was last detected.
     """
@@ -52,6 +52,7 @@ class Track:
     age: int = 0
     missed: int = 0
     hits: int = 0
+    misses: int = 0
     detected: Boxes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +80,8 @@ class Tracker:
     _VELOCITY_WEIGHT = 0.5
     # A face that is out of sight is expected to slow down, or its box would leave the picture during a gap.
     _GAP_DAMPING = 0.8
+    # What is longer is no flicker of the detector: the face was hidden, or has left.
+    _SHORT_GAP = 2
     # The longer a face is out of sight, the smaller its claim: one that passes in front must not become the hidden one.
     _CLAIM_IN_GAP = 0.95
 
@@ -173,6 +176,7 @@ class Tracker:
         for track in self._tracks:
             if track.id not in seen and (searched is None or track.id in searched):
                 track.missed += 1
+                track.misses += track.missed <= self._SHORT_GAP
         self._tracks = [track for track in self._tracks if track.missed <= self.max_gap]
         return ids
 

@@ -1,0 +1,168 @@
+"""The best pipeline of a finished run: most accurate, and quick enough for a camera."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferbench.errors import ParameterError, RunError
+
+if TYPE_CHECKING:
+    from ferbench.benchmarks.records import Estimate, LatencySummary, RowSummary
+    from ferbench.benchmarks.store import Run
+    from ferbench.pipelines import OnNoFace, Pipeline
+
+__all__ = ["BEST", "BUDGET_MS", "LATEST_RUN", "Choice", "choose_pipeline"]
+
+BEST = "best"
+"""What a pipeline is called that is to be chosen from a run."""
+
+LATEST_RUN = "runs/latest"
+BUDGET_MS = 1000 / 30
+"""Milliseconds a frame that are there at the pace of most cameras."""
+
+# Runs on data sets of face crops fit their pipelines without a detector; live, faces have to be found.
+_BYPASSED, _LIVE_DETECTOR = "whole-image", "haar"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A pipeline of a run, and what the run says of it.
+
+    Attributes
+    ----------
+    row : str
+        Its name in the run.
+    run, dataset : str
+        Where that was measured.
+    accuracy : Estimate
+        End to end, with its 95 % interval.
+    n : int
+        Faces scored.
+    ms : float
+        Median milliseconds of a frame, one at a time.
+    setting : str
+        What that time is of: frames, device and threads.
+    folder : Path
+        The saved pipeline.
+    runtime : str
+        The runtime that was measured.
+    is_bypassed : bool
+        Its time and accuracy are of crops: detection comes on top.
+    """
+
+    row: str
+    run: str
+    dataset: str
+    accuracy: Estimate
+    n: int
+    ms: float
+    setting: str
+    folder: Path
+    runtime: str
+    is_bypassed: bool
+
+    def __str__(self) -> str:
+        right = f"{100 * self.accuracy.value:.1f} %"
+        if self.accuracy.low is not None and self.accuracy.high is not None:
+            right += f" (95 % interval {100 * self.accuracy.low:.1f} to {100 * self.accuracy.high:.1f})"
+        frame = "face" if self.is_bypassed else "frame"
+        extra = f"; found by {_LIVE_DETECTOR}, whose time comes on top" if self.is_bypassed else ""
+        return (
+            f"best: {self.row}, right on {right} of {self.n} faces of {self.dataset}, {self.ms:.2f} ms a {frame} "
+            f"({self.setting}){extra}; from {self.run}"
+        )
+
+    def load(self, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> Pipeline:
+        """The pipeline, ready to run, behind a detector if it was measured without one."""
+        from ferbench.pipelines import load_pipeline
+
+        pipeline = load_pipeline(self.folder, runtime=self.runtime, on_no_face=on_no_face, device=device)
+        if pipeline.parts.detector.name != _BYPASSED:
+            return pipeline
+        return pipeline.with_detector(_LIVE_DETECTOR).prepare(device=device)
+
+
+def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:
+    """The most accurate pipeline of a run whose median time is within a budget.
+
+    Baselines are left out. Of a run on several data sets the first counts; of folds, the model of the first.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a finished run.
+    budget_ms : float
+        Milliseconds a frame, by the run's own measurement of single frames on the processor.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it has no summary, nothing in it was both scored and timed, or the pipeline's files are
+        gone.
+    ParameterError
+        If the budget is no positive number, or nothing is as quick.
+    """
+    from ferbench.benchmarks.store import Run
+
+    if isinstance(budget_ms, bool) or not isinstance(budget_ms, int | float) or not budget_ms > 0:
+        raise ParameterError("budget_ms is out of range", got=repr(budget_ms), expected="milliseconds above 0")
+    opened = Run.open(Path(run))
+    timed = _timed_rows(opened)
+    if not timed:
+        raise RunError(
+            f"{opened.folder} has no pipeline that was both scored and timed",
+            fix="run a suite with a latency block to its end, or name a pipeline instead of best",
+        )
+    quick = [(row, time) for row, time in timed if time.stages["total"].p50 <= budget_ms]
+    if not quick:
+        row, time = min(timed, key=lambda each: each[1].stages["total"].p50)
+        raise ParameterError(
+            f"no pipeline of {opened.folder} is within {budget_ms:g} ms a frame",
+            got=f"{time.stages['total'].p50:.2f} ms of the quickest, {row.row}",
+            fix="raise --budget-ms",
+        )
+    return _choice(opened, *max(quick, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50)))
+
+
+def _timed_rows(run: Run) -> list[tuple[RowSummary, LatencySummary]]:
+    """Rows of the first data set on which something was scored and timed, each with its quickest single frames."""
+    summary = run.summary()
+    for dataset in summary.datasets:
+        rows = []
+        for row in summary.rows:
+            times = [time for time in row.latency if (time.scenario, time.device) == ("single-stream", "cpu")]
+            if row.dataset == dataset.spec and row.quality is not None and row.family != "baseline" and times:
+                rows.append((row, min(times, key=lambda time: time.stages["total"].p50)))
+        if rows:
+            return rows
+    return []
+
+
+def _accuracy(row: RowSummary) -> Estimate:
+    if row.quality is None:
+        raise RunError(f"{row.row} was not scored")
+    return row.quality.end_to_end["accuracy"]
+
+
+def _choice(run: Run, row: RowSummary, time: LatencySummary) -> Choice:
+    cells = [part.cell for part in run.parts(repair=False).values() if part.cell.kind == "quality"]
+    mine = [cell for cell in cells if (cell.row, cell.dataset) == (row.row, row.dataset)]
+    folder = run.artefact(min(mine, key=lambda cell: cell.fold or 0)) if mine else run.folder / "artefacts"
+    if not (folder / "pipeline.json").is_file():
+        raise RunError(f"the model of {row.row} is gone from {run.folder}", fix="run its suite again")
+    threads = "one thread" if time.threads == 1 else f"{time.threads} threads"
+    return Choice(
+        row=row.row,
+        run=run.id,
+        dataset=row.dataset,
+        accuracy=_accuracy(row),
+        n=row.quality.n if row.quality else 0,
+        ms=time.stages["total"].p50,
+        setting=f"{time.frames}; {threads}",
+        folder=folder,
+        runtime=str(row.pipeline.runtime),
+        is_bypassed=row.pipeline.detector == _BYPASSED,
+    )
