@@ -44,6 +44,8 @@ def test_every_command_is_one_that_exists_with_arguments_that_it_takes(command):
         assert unknown == []
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    elif program == "dask":
+        assert arguments[0] in ("scheduler", "worker")
     else:
         assert program in ("export", "bash", ".venv/bin/python")
 
