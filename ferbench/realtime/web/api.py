@@ -90,7 +90,7 @@ def _add_sessions(app: Flask, service: Service) -> None:
         request.max_content_length = _OVERHEAD
         options = _json_options("pipeline", "smooth")
         model = service.models[options["pipeline"]]
-        session = service.sessions.open(model, options["smooth"] or service.settings.smooth)
+        session = service.sessions.open(model, _given(options["smooth"], service.settings.smooth))
         return {"id": session.id, "pipeline": model.name, "labels": model.labels}, 201
 
     def process_frame(session_id: str) -> ResponseReturnValue:
@@ -127,7 +127,7 @@ def _add_videos(app: Flask, service: Service) -> None:
             raise RequestError(413, "the video is too large", expected=f"up to {limits.video_bytes} bytes")
         file.stream.seek(0)
         options = _options(request.form, "pipeline", "smooth")
-        model, smooth = service.models[options["pipeline"]], options["smooth"] or service.settings.smooth
+        model, smooth = service.models[options["pipeline"]], _given(options["smooth"], service.settings.smooth)
         job = service.jobs.submit(file.stream, display_name(file.filename, "video"), model, smooth)
         return job.to_dict(), 202, {"Location": f"{PREFIX}/videos/{job.id}"}
 
@@ -209,6 +209,10 @@ def _uploaded_file() -> FileStorage:
             fix="curl -F file=@photo.jpg",
         )
     return file
+
+
+def _given(value: str | None, default: str) -> str:
+    return default if value is None else value
 
 
 def _options(given: Mapping[str, object], *names: str) -> dict[str, str | None]:

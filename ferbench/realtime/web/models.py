@@ -69,8 +69,8 @@ class Models:
         return iter(self._models.values())
 
     def __getitem__(self, name: str | None) -> Model:
-        """The model of a name; the default for None or an empty one."""
-        if not name:
+        """The model of a name; the default for None."""
+        if name is None:
             return next(iter(self))
         if name not in self._models:
             raise UnknownNameError("pipeline", name, self._models)

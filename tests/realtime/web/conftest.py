@@ -66,7 +66,7 @@ def square(make_picture: Callable[..., npt.NDArray[np.uint8]]) -> SquareMaker:
 
 def wait_for_end(client: FlaskClient, job: str) -> Any:
     """The state of a video when it is neither queued nor running."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while (state := client.get(f"/api/v1/videos/{job}").get_json())["state"] in ("queued", "running"):
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -23,7 +23,7 @@ def make_live(make_service, make_client, make_video):
     return make
 
 
-def wait_until(happened, seconds: float = 20) -> None:
+def wait_until(happened, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end

@@ -65,7 +65,17 @@ def test_a_frame_of_too_many_pixels_is_refused(make_service, make_client, square
 
 
 @pytest.mark.parametrize(
-    "body", [{"smooth": "moan:3"}, {"pipeline": "none"}, {"pipeline": 3}, {"speed": "fast"}, ["tiny"], "tiny"]
+    "body",
+    [
+        {"smooth": "moan:3"},
+        {"smooth": ""},
+        {"pipeline": ""},
+        {"pipeline": "none"},
+        {"pipeline": 3},
+        {"speed": "fast"},
+        ["tiny"],
+        "tiny",
+    ],
 )
 def test_malformed_options_are_refused(client, body):
     assert client.post("/api/v1/sessions", json=body).status_code == 400

@@ -53,6 +53,7 @@ function reset() {
   }
   current = null;
   result.hidden = true;
+  result.classList.remove("unplayable");
   at("drop").classList.remove("small");
   video.removeAttribute("src");
   video.load();
@@ -150,7 +151,7 @@ function play(file, data, move, mine) {
   canvas.setAttribute("aria-hidden", "true");
   video.onerror = () => {
     if (mine.cancelled) return;
-    stage.hidden = true;
+    result.classList.add("unplayable");
     show(new Problem(0, "This browser cannot play such a video; the annotated one below can be saved and played elsewhere."), problem);
   };
   video.src = mine.url;
