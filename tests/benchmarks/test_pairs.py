@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 from sklearn.calibration import calibration_curve
@@ -172,6 +172,7 @@ def test_risk_and_its_area_by_hand():
     assert aurc(confidence, wrong)[0] == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
 
 
+@settings(deadline=None)  # 400 shuffles: longer than 200 ms on a busy machine
 @given(
     st.integers(1, 12).flatmap(
         lambda n: st.tuples(*(st.lists(v, min_size=n, max_size=n) for v in (st.integers(0, 3), st.booleans())))
