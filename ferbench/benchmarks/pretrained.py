@@ -182,7 +182,7 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
         would be scored, or its settings were chosen on them, or it does not know an expression among them.
     """
     known = saved.trained_on
-    own = {key: value for key, value in known.items() if key != "ancestors"}
+    own = {key: value for key, value in known.items() if key not in ("ancestors", "members")}
     tuned = known.get("tuned_on")
     seen = [("it was trained on", own), *([("its settings were chosen on", tuned)] if isinstance(tuned, dict) else [])]
     seen += [(f"its {one['role']} {one['name']} learnt from", one) for one in ancestors_of(known)]

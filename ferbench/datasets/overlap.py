@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ferbench.errors import FerbenchError
@@ -18,7 +18,8 @@ def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: st
     ----------
     trained_on : mapping
         ``dataset``, ``revision`` and ``split`` of the training, as a saved pipeline's record has them; in
-        ``ancestors`` those of its teachers and of the networks whose weights it began with.
+        ``ancestors`` those of its teachers and of the networks whose weights it began with, in ``members`` the
+        records of what an ensemble was put together from.
     dataset, revision, split : str
         Name or spec of the dataset, digest of its content, and what is to be scored; ``all`` is every split.
 
@@ -28,9 +29,17 @@ def has_learnt_from(trained_on: Mapping[str, Any], *, dataset: str, revision: st
         True where the content is the same, or where both label the same pictures, as FER2013 and FER+ do: their
         splits then have the same names, and their digests say nothing.
     """
-    ancestors = trained_on.get("ancestors")
-    records = [trained_on, *(ancestors if isinstance(ancestors, list) else [])]
-    return any(isinstance(one, Mapping) and _names(one, dataset, revision, split) for one in records)
+    return any(_names(one, dataset, revision, split) for one in _records(trained_on))
+
+
+def _records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A record, and those in it of what its model owes to."""
+    yield record
+    for key in ("ancestors", "members"):
+        inner = record.get(key)
+        for one in inner if isinstance(inner, list) else ():
+            if isinstance(one, Mapping):
+                yield from _records(one)
 
 
 def _names(record: Mapping[str, Any], dataset: str, revision: str, split: str) -> bool:

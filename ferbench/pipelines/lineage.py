@@ -41,6 +41,8 @@ def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
     known = trained_on.get("ancestors")
     if isinstance(known, list):
         return [dict(one) for one in known if isinstance(one, dict)]
+    if isinstance(members := trained_on.get("members"), list):  # of an ensemble, which learnt what they learnt
+        return _once([one for member in members if isinstance(member, dict) for one in ancestors_of(member)])
     teachers = trained_on.get("teachers")
     named = [(TEACHER, one) for one in (teachers if isinstance(teachers, list) else [])]
     if trained_on.get("initial"):

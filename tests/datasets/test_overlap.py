@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferbench.datasets import has_learnt_from
+from ferbench.pipelines.lineage import ancestors_of
 
 FER = {"dataset": "fer2013", "split": "train", "revision": "a" * 16}
 
@@ -29,3 +30,15 @@ FER = {"dataset": "fer2013", "split": "train", "revision": "a" * 16}
 )
 def test_the_same_pictures_are_known_by_content_or_origin(trained, dataset, revision, split, seen) -> None:
     assert has_learnt_from(trained, dataset=dataset, revision=revision, split=split) is seen
+
+
+def test_what_came_before_a_model_counts_as_learnt() -> None:
+    seen = {"dataset": "fer2013", "split": "test", "revision": "a"}
+    other = {"dataset": "ckplus", "split": "all", "revision": "b"}
+    asked = {"dataset": "fer2013", "revision": "a", "split": "test"}
+    assert not has_learnt_from(other | {"ancestors": [other]}, **asked)
+    assert has_learnt_from(other | {"ancestors": [other, seen]}, **asked)
+    member = {"pipeline": "one", "ancestors": [{"role": "teacher", "name": "big", **seen}]}
+    ensemble = other | {"members": [{"pipeline": "two"}, member]}
+    assert has_learnt_from(ensemble, **asked)
+    assert ancestors_of(ensemble) == member["ancestors"]
