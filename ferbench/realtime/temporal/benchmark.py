@@ -15,7 +15,7 @@ from ferbench.errors import DataError, ParameterError, UnknownNameError
 from ferbench.realtime.smoothing import parse_smoothing
 from ferbench.realtime.temporal.metrics import METRICS, Trace, count, metrics_of, replay
 from ferbench.realtime.temporal.records import CANDIDATES, REFERENCE, SmoothingScores, TemporalResult
-from ferbench.realtime.temporal.streams import CONDITIONS, people
+from ferbench.realtime.temporal.streams import CONDITIONS, check_subjects, people
 from ferbench.realtime.temporal.traces import trace_generated, trace_person
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _people_cast(pipeline: Pipeline, streams: str, n: int, seconds: float, fps: 
     from ferbench.datasets import load_dataset
 
     samples = load_dataset(streams).split("all")
+    check_subjects(samples)
     if samples.kind == "crops":
         crops, kept = np.stack([np.asarray(image) for image in samples.images]), np.arange(len(samples))
     else:
@@ -168,8 +169,13 @@ def _people_cast(pipeline: Pipeline, streams: str, n: int, seconds: float, fps: 
         kept = np.asarray(owner)
     actors = people(samples.subset(kept) if len(kept) < len(samples) else samples, crops, pipeline.labels)
     names = list(actors)
-    if len(names) < 4:
-        raise DataError(f"too few people in {streams}", got=len(names), expected="4 or more with two expressions each")
+    if len(names) < 2 * n:
+        raise DataError(
+            f"too few people in {streams}",
+            got=f"{len(names)} with two expressions that the pipeline knows",
+            expected=f"{2 * n}: {n} reported and as many for the choice",
+            fix=f"--people {len(names) // 2}",
+        )
 
     def trace(who: str, condition: str) -> Trace:
         return trace_person(

@@ -17,7 +17,7 @@ from ferbench.datasets.synthetic import StreamFrame, synthetic_stream
 from ferbench.errors import DataError
 from ferbench.samples import Samples
 
-__all__ = ["CONDITIONS", "STREAM_VERSION", "Condition", "animate", "generated", "people"]
+__all__ = ["CONDITIONS", "STREAM_VERSION", "Condition", "animate", "check_subjects", "generated", "people"]
 
 STREAM_VERSION = 1
 """Part of every stored trace's key: to be raised when streams change."""
@@ -78,6 +78,16 @@ def generated(condition: Condition, *, seed: int, seconds: float, fps: float) ->
     )
 
 
+def check_subjects(samples: Samples) -> None:
+    """Refuse faces of whom nobody knows who they are: a :class:`~ferbench.errors.DataError`."""
+    if samples.subjects is None:
+        raise DataError(
+            f"{samples.dataset} does not say who is shown",
+            expected="a data set with subjects, such as ckplus",
+            fix="a stream is made of pictures of one person",
+        )
+
+
 def people(
     samples: Samples, crops: npt.NDArray[np.uint8], known: Sequence[str]
 ) -> dict[str, dict[str, npt.NDArray[np.uint8]]]:
@@ -101,12 +111,7 @@ def people(
     DataError
         Subjects are not known, or nobody shows two expressions.
     """
-    if samples.subjects is None:
-        raise DataError(
-            f"{samples.dataset} does not say who is shown",
-            expected="a data set with subjects, such as ckplus",
-            fix="a stream is made of pictures of one person",
-        )
+    check_subjects(samples)
     labels, subjects = np.asarray(samples.labels), np.asarray(samples.subjects)
     cast = {}
     for who in np.random.default_rng(0x7E).permutation(np.unique(subjects)):
