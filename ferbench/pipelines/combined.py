@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ferbench.errors import ParameterError
@@ -98,7 +99,7 @@ def _origin(members: Mapping[str, Pipeline], shares: Sequence[float]) -> dict[st
     if teachers := list(dict.fromkeys(teacher for record in records for teacher in record.get("teachers", ()))):
         origin["teachers"] = teachers
     origin["members"] = [
-        {"pipeline": name, "share": share} | {key: value for key, value in record.items() if key not in _FACES}
+        {"pipeline": Path(name).name, "share": share} | {key: value for key, value in record.items() if key not in _FACES}
         for name, share, record in zip(members, shares, records, strict=True)
     ]
     return origin
