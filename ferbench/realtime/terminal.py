@@ -90,7 +90,7 @@ def live_view(result: FrameResult, summary: LiveSummary, trouble: str = "") -> G
     if summary.unreadable:
         pace.append(f"   {summary.unreadable} unreadable", style="red")
     stages = "  ".join(f"{name} {result.times_ms[name]:.1f}" for name in _STAGES if name in result.times_ms)
-    lines = [pace, Text(f"    ms: {stages}", style="dim", no_wrap=True, overflow="ellipsis")]
+    lines = [pace, Text(f"ms {stages}", style="dim", no_wrap=True, overflow="ellipsis")]
     lines += [_face_line(face) for face in result.faces[:_MOST_FACES]]
     if not result.faces:
         lines.append(Text("        no face", style="dim"))
