@@ -99,7 +99,11 @@ def _origin(members: Mapping[str, Pipeline], shares: Sequence[float]) -> dict[st
     if teachers := list(dict.fromkeys(teacher for record in records for teacher in record.get("teachers", ()))):
         origin["teachers"] = teachers
     origin["members"] = [
-        {"pipeline": Path(name).name, "share": share} | {key: value for key, value in record.items() if key not in _FACES}
+        {
+            "pipeline": Path(name).name,
+            "share": share,
+            **{key: value for key, value in record.items() if key not in _FACES},
+        }
         for name, share, record in zip(members, shares, records, strict=True)
     ]
     return origin
