@@ -186,7 +186,7 @@ class FaceFinder:
     def _add_followed(self, found: Found, image: Image, detected: set[int]) -> None:
         """Add the faces that are shown without being classified yet; note what is lost."""
         for track in list(self._tracker.tracks):
-            if not _is_sure(track) and track.missed > track.hits:
+            if track.hits < _SURE and track.missed > track.hits:
                 self._tracker.end(track)
                 self._restless = max(self._restless, _RESTLESS_YOUNG)
         shown = [track for track in self._tracker.tracks if self._is_shown(track, detected, image)]
