@@ -1,6 +1,7 @@
 """Make one network of several trained ones, which answers by the mean of their scores.
 
   ferbench combine models/a models/b --out models/both
+  ferbench combine models/a --mirror --out models/mirrored
   ferbench combine accurate models/b --shares 1 0.5 --mirror --calibrate --val-split val --out models/both
 
 Nothing is learnt but, with --calibrate, the one temperature. What comes out is a saved pipeline like any other: export
@@ -24,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "pipelines",
         nargs="+",
         metavar="PIPELINE",
-        help="saved or shipped networks, two or more, that learnt from the same faces; the first one's detector and "
-        "crops are taken",
+        help="saved or shipped networks, one with --mirror or more, that learnt from the same faces; the first one's "
+        "detector and crops are taken",
     )
     parser.add_argument("--shares", nargs="+", type=float, metavar="SHARE", help="of each in the mean (default: equal)")
     parser.add_argument("--mirror", action="store_true", help="show each of them the mirror image too")

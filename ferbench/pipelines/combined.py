@@ -31,7 +31,7 @@ def combine_networks(
     shares : sequence of float, optional
         Weight of each in the mean; equal where left out.
     mirror : bool
-        Show each of them the mirror image too, which takes twice as long.
+        Show each of them the mirror image too, which takes twice as long. One network alone gains from it.
 
     Returns
     -------
@@ -44,8 +44,10 @@ def combine_networks(
         They cannot be combined, or a share is not above 0.
     """
     names, pipelines = list(members), list(members.values())
-    if len(names) < 2:
-        raise ParameterError("there is nothing to combine", got=", ".join(names), expected="two networks or more")
+    if len(names) < (1 if mirror else 2):
+        raise ParameterError(
+            "there is nothing to combine", got=", ".join(names), expected="two networks or more, or one with its mirror"
+        )
     shares = [1.0] * len(names) if shares is None else list(shares)
     if len(shares) != len(names) or not all(math.isfinite(share) and share > 0 for share in shares):
         raise ParameterError("shares", got=shares, expected=f"{len(names)} numbers above 0")

@@ -41,6 +41,10 @@ def test_with_mirrors_a_face_and_its_mirror_image_are_the_same(networks: dict[st
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
     both = combine_networks(networks, mirror=True).estimator_
     np.testing.assert_allclose(both.predict_proba(faces), both.predict_proba(mirrored), atol=1e-6)
+    alone = combine_networks({"a": networks["a"]}, mirror=True).estimator_.predict_proba(faces)
+    views = [networks["a"].estimator_.predict_proba(view).astype(float) for view in (faces, mirrored)]
+    p = np.sqrt(views[0] * views[1])
+    np.testing.assert_allclose(alone, p / p.sum(axis=1, keepdims=True), atol=1e-6)
     assert not np.allclose(mean_of(networks, faces, [1, 1]), mean_of(networks, mirrored, [1, 1]), atol=1e-4)
 
 

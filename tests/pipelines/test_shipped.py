@@ -13,10 +13,13 @@ from ferbench.pipelines import load_pipeline, shipped
 MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
 """Most that the file which runs may take."""
 
-FLOORS = {"tiny": 0.66, "accurate": 0.695}
+FOLDERS = {"tiny": 1.5, "accurate": 18.0}
+"""Most that all files together may take, the network that others are made of among them."""
+
+FLOORS = {"tiny": 0.66, "accurate": 0.705}
 """Least accuracy on FER2013's PublicTest."""
 
-CALIBRATION = {"tiny": 0.03, "accurate": 0.025}
+CALIBRATION = {"tiny": 0.03, "accurate": 0.03}
 """Largest expected calibration error there."""
 
 each = pytest.mark.parametrize("name", MEGABYTES)
@@ -30,7 +33,7 @@ def test_these_come_along() -> None:
 def test_the_file_that_runs_is_small_and_its_agreement_is_on_record(name: str) -> None:
     folder = shipped()[name]
     assert (folder / "model.dynamic.tflite").stat().st_size <= MEGABYTES[name] * 1e6
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 10e6
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= FOLDERS[name] * 1e6
     record = json.loads((folder / "pipeline.json").read_text())
     assert record["pipeline"].endswith("@litert(quantize=dynamic)")
     (agreement,) = record["agreement"].values()

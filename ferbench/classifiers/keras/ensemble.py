@@ -47,20 +47,24 @@ def ensemble_of(networks: Mapping[str, Builder]) -> Builder:
         n_classes : int
             Number of expressions.
         of : sequence of str
-            Specs of two networks or more, without a recipe: ``["se-resnet(width=24)", "mini-xception"]``.
+            Specs of two networks or more, without a recipe: ``["se-resnet(width=24)", "mini-xception"]``; one is enough
+            where it sees the mirror image too.
         mirror : bool
             Show each network the mirror image too, which takes twice as long.
         """
-        members = _members(networks, of, shape, n_classes)
         if not isinstance(mirror, bool):
             raise ParameterError("mirror of ensemble", got=repr(mirror), expected="true or false")
+        members = _members(networks, of, shape, n_classes, fewest=1 if mirror else 2)
         image = keras.Input((*shape, 1), name="gray")
-        views = [image, keras.ops.flip(image, axis=2)] if mirror else [image]
-        scores = [member(view) for member in members for view in views]
-        x = layers.Concatenate(name="all_scores")(scores)
+        # Both views go through a network together: its weights are read once.
+        views = keras.ops.concatenate([image, keras.ops.flip(image, axis=2)], axis=0) if mirror else image
+        scores = [member(views) for member in members]
+        x = layers.Concatenate(name="all_scores")(scores) if len(scores) > 1 else scores[0]
+        if mirror:
+            x = keras.ops.mean(keras.ops.reshape(x, (2, -1, n_classes * len(members))), axis=0)
         mean = layers.Dense(n_classes, name="scores")
         x = mean(x)
-        mean.set_weights([_mean_kernel(n_classes, [1.0] * len(members), len(views)), np.zeros(n_classes, np.float32)])
+        mean.set_weights([_mean_kernel(n_classes, [1.0] * len(members)), np.zeros(n_classes, np.float32)])
         return keras.Model(image, layers.Softmax(dtype="float32", name="probabilities")(x), name="ensemble")
 
     return ensemble
@@ -88,14 +92,20 @@ def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: 
                 expected=f"{model.count_params():,} in layers of the same shapes",
             )
         model.set_weights(network.get_weights())
-    kernel, bias = (scores := ensemble.get_layer("scores")).get_weights()
-    n_views = kernel.shape[0] // (kernel.shape[1] * len(trained))
-    scores.set_weights([_mean_kernel(kernel.shape[1], shares, n_views), bias])
+    scores = ensemble.get_layer("scores")
+    _, bias = scores.get_weights()
+    scores.set_weights([_mean_kernel(len(bias), shares), bias])
 
 
-def _members(networks: Mapping[str, Builder], of: Sequence[str], shape: CropShape, n_classes: int) -> list[keras.Model]:
-    if isinstance(of, str) or not isinstance(of, Sequence) or len(of) < 2:
-        raise ParameterError("parameter of, of ensemble", got=repr(of), expected="a list of specs of networks")
+def _members(
+    networks: Mapping[str, Builder], of: Sequence[str], shape: CropShape, n_classes: int, *, fewest: int
+) -> list[keras.Model]:
+    if isinstance(of, str) or not isinstance(of, Sequence) or len(of) < fewest:
+        raise ParameterError(
+            "parameter of, of ensemble",
+            got=repr(of),
+            expected="a list of specs of two networks or more, or of one with mirror=True",
+        )
     members = []
     for i, text in enumerate(of, start=1):
         if not isinstance(text, str):
@@ -122,7 +132,7 @@ def _members_of(ensemble: keras.Model) -> list[keras.Model]:
     return [by_name[_MEMBER.format(i)] for i in range(1, len(by_name) + 1)]
 
 
-def _mean_kernel(n_classes: int, shares: Sequence[float], n_views: int) -> npt.NDArray[np.float32]:
-    """(members · views · C, C) float32: what takes the weighted mean of scores side by side."""
-    share = np.repeat(np.asarray(shares, np.float64) / sum(shares) / n_views, n_views)
+def _mean_kernel(n_classes: int, shares: Sequence[float]) -> npt.NDArray[np.float32]:
+    """(members · C, C) float32: what takes the weighted mean of scores side by side."""
+    share = np.asarray(shares, np.float64) / sum(shares)
     return np.kron(share[:, None], np.eye(n_classes)).astype(np.float32)
