@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ferbench"
-SUFFIXES = {".py", ".typed", ".yaml", ".html", ".css", ".js", ".svg", ".md", ".j2", ".tflite", ".skops", ".keras", ".json"}
+SUFFIXES = {".py", ".typed", ".yaml", ".html", ".css", ".js", ".svg", ".md", ".j2", ".tflite", ".keras", ".json"}
 
 
 def main(wheel: str) -> int:
