@@ -23,8 +23,6 @@ from ferbench.benchmarks.threads import thread_environment
 from ferbench.errors import RunError, StorageError
 from tests.benchmarks.test_workers import assert_same_scores
 
-pytestmark = pytest.mark.alone
-
 SUITE = """\
 schema: 1
 name: crash

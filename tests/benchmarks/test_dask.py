@@ -17,7 +17,7 @@ from ferbench.benchmarks.jobs import jobs_of
 from ferbench.errors import RunError
 from tests.benchmarks.test_workers import assert_same_scores, run, statuses
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 ALL_OK = {"majority": "ok", "nearest": "ok", "third": "ok"}
 
