@@ -65,7 +65,6 @@ def test_the_harness_costs_at_most_a_tenth_more_than_a_bare_script(
     assert ratio < 1.10 + 0.05, pairs
 
 
-@pytest.mark.alone
 def test_a_cell_costs_no_more_in_a_run_of_a_thousand(tmp_path: Path) -> None:
     """CPU seconds to plan, to find that nothing is to do, and to report; ten thousand: tests/benchmarks/simulate.py."""
     measure(100, tmp_path / "imports")
