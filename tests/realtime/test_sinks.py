@@ -182,7 +182,7 @@ def test_a_run_writes_tables_and_film_of_every_frame(
     tmp_path: Path, pipeline: Any, make_video: MakeVideo, frames_in: FramesIn
 ):
     clip, out = make_video(25, faceless=range(5, 9)), tmp_path / "out.mp4"
-    summary = run_live(clip, pipeline, csv=tmp_path / "t.csv", jsonl=tmp_path / "t.jsonl", video=out)
+    summary = run_live(clip, pipeline, detect_every=1, csv=tmp_path / "t.csv", jsonl=tmp_path / "t.jsonl", video=out)
     table = pd.read_csv(tmp_path / "t.csv")
     assert table["frame"].tolist() == list(range(25))
     assert table["label"].isna().sum() == 4
@@ -206,7 +206,7 @@ def test_files_are_complete_when_the_pipeline_fails_in_the_middle(
 
     pipeline.process = fail_later
     with pytest.raises(ZeroDivisionError):
-        run_live(make_video(25), pipeline, csv=tmp_path / "t.csv", video=tmp_path / "out.mp4")
+        run_live(make_video(25), pipeline, detect_every=1, csv=tmp_path / "t.csv", video=tmp_path / "out.mp4")
     assert frames_in(tmp_path / "out.mp4") == 10
     assert len(pd.read_csv(tmp_path / "t.csv")) == 10
 
