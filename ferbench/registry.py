@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -325,6 +325,7 @@ def _literal(value: Any) -> str:
     return value if is_bare else repr(value)
 
 
+@lru_cache(maxsize=1024)  # each level of nesting asks for all those below it
 def _is_canonical(text: str) -> bool:
     """Whether a text is a spec with parameters, written as specs write themselves."""
     try:
@@ -361,9 +362,9 @@ def parse_spec(text: str | Spec) -> Spec:
         return Spec(name)
     try:
         call = ast.parse(f"f({_quote_words(arguments)})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+        if not isinstance(call, ast.Call):
             raise ValueError
-        params = {str(k.arg): _value(k.value) for k in call.keywords}
+        params = _params(call)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError("not a component spec", got=repr(text), expected=expected) from None
     return Spec(name, params)
@@ -375,10 +376,17 @@ def _value(node: ast.expr) -> Any:
         return [_value(one) for one in node.elts]
     if isinstance(node, ast.Call):
         name = ast.literal_eval(node.func)
-        if not isinstance(name, str) or node.args or any(k.arg is None for k in node.keywords):
+        if not isinstance(name, str):
             raise ValueError
-        return str(Spec(name, {str(k.arg): _value(k.value) for k in node.keywords}))
+        return str(Spec(name, _params(node)))
     return ast.literal_eval(node)
+
+
+def _params(call: ast.Call) -> dict[str, Any]:
+    """The keywords of a call that has nothing else."""
+    if call.args or any(keyword.arg is None for keyword in call.keywords):
+        raise ValueError
+    return {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
 
 
 _WORD = re.compile(
