@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ferbench.errors import ParameterError
+from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.pipeline import Pipeline
 from ferbench.pipelines.spec import complete
 from ferbench.registry import Spec, create
 
 __all__ = ["combine_networks"]
-
-_FACES = ("dataset", "split", "revision")
 
 
 def combine_networks(
@@ -64,15 +63,8 @@ def combine_networks(
         parameters["mirror"] = True
     classifier = ensemble(**parameters).assemble(first.estimator_.classes_, (first.input_size, first.input_size))
     give_weights(classifier.model_, [pipeline.estimator_.model_ for pipeline in pipelines], shares)
-    return replace(
-        first,
-        parts=complete(first.parts.detector, None, Spec("ensemble", parameters), Spec("litert")),
-        trained_on=_origin(members, shares),
-        estimator_=classifier,
-        files_={},
-        _session=None,
-        _order=None,
-    )
+    parts = complete(first.parts.detector, None, Spec("ensemble", parameters), Spec("litert"))
+    return replace(first, parts=parts, trained_on=_origin(members, shares)).adopt(classifier)
 
 
 def _check_alike(name: str, pipeline: Pipeline, first_name: str, first: Pipeline) -> None:
@@ -83,7 +75,7 @@ def _check_alike(name: str, pipeline: Pipeline, first_name: str, first: Pipeline
     for what, theirs, ours in (
         ("labels", ", ".join(pipeline.classes_), ", ".join(first.classes_)),
         ("size of crops", pipeline.input_size, first.input_size),
-        *((of, pipeline.trained_on.get(of), first.trained_on.get(of)) for of in _FACES),
+        *((of, pipeline.trained_on.get(of), first.trained_on.get(of)) for of in FACES),
     ):
         if theirs != ours:
             raise ParameterError(
@@ -97,14 +89,14 @@ def _check_alike(name: str, pipeline: Pipeline, first_name: str, first: Pipeline
 def _origin(members: Mapping[str, Pipeline], shares: Sequence[float]) -> dict[str, Any]:
     """The faces that the whole learnt from, its members' teachers, and what else each one's record says."""
     records = [pipeline.trained_on for pipeline in members.values()]
-    origin: dict[str, Any] = {key: records[0][key] for key in (*_FACES, "n", "n_missed") if key in records[0]}
+    origin: dict[str, Any] = {key: records[0][key] for key in (*FACES, "n", "n_missed") if key in records[0]}
     if teachers := list(dict.fromkeys(teacher for record in records for teacher in record.get("teachers", ()))):
         origin["teachers"] = teachers
     origin["members"] = [
         {
             "pipeline": Path(name).name,
             "share": share,
-            **{key: value for key, value in record.items() if key not in _FACES},
+            **{key: value for key, value in record.items() if key not in FACES},
         }
         for name, share, record in zip(members, shares, records, strict=True)
     ]

@@ -8,10 +8,11 @@ from typing import Any
 
 from ferbench.pipelines.storage import find_saved, read_record
 
-__all__ = ["INITIAL", "TEACHER", "ancestors_of", "as_ancestors"]
+__all__ = ["FACES", "INITIAL", "TEACHER", "ancestors_of", "as_ancestors"]
 
 TEACHER, INITIAL = "teacher", "initial weights"
-_FACES = ("dataset", "split", "revision")
+FACES = ("dataset", "split", "revision")
+"""What names the faces in a record of a training."""
 
 
 def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:
@@ -52,7 +53,7 @@ def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _entry(role: str, name: str, faces: Mapping[str, Any]) -> dict[str, Any]:
     # The name of its folder: where that lay on one machine says nothing on another.
-    return {"role": role, "name": Path(name).name, **{key: faces[key] for key in _FACES if key in faces}}
+    return {"role": role, "name": Path(name).name, **{key: faces[key] for key in FACES if key in faces}}
 
 
 def _once(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

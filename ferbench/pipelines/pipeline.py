@@ -161,7 +161,7 @@ class Pipeline:
             raise ParameterError(f"{self.parts.classifier} takes no fit parameters", got=", ".join(fit_params))
         else:
             estimator.fit(crops, labels)
-        return self._adopt(estimator)
+        return self.adopt(estimator)
 
     def check_parameters(self) -> None:
         """Make features and classifier and check their parameters' values, before any work is done.
@@ -193,7 +193,7 @@ class Pipeline:
         # A stateless transformer is fitted by seeing one crop: it learns nothing but shapes.
         features.fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
         self.label_space = label_space
-        return self._adopt(SklearnPipeline([("features", features), ("classifier", classifier)]))
+        return self.adopt(SklearnPipeline([("features", features), ("classifier", classifier)]))
 
     def features_of(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Features (N, D) float32 of crops, for extractors that learn nothing."""
@@ -288,7 +288,8 @@ class Pipeline:
 
         return SklearnPipeline([("features", self._make_features()), ("classifier", classifier)])
 
-    def _adopt(self, estimator: Any) -> Self:
+    def adopt(self, estimator: Any) -> Self:
+        """Take a fitted classifier, with its features where it has any, as this pipeline's own."""
         self.estimator_, self._session, self._order = estimator, None, None
         self.classes_, self.files_ = tuple(map(str, estimator.classes_)), {}
         return self
