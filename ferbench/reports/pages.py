@@ -1,4 +1,4 @@
-"""What both page templates share: the jinja environment, its filters and the names it knows."""
+"""What page templates share: the jinja environment, its filters and the names it knows."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ from ferbench.reports.pace import energy_text, fixed_rates, has_pace, highest_ra
 from ferbench.reports.shifts import dataset_names, loss, matrix_views, robustness_views
 from ferbench.reports.verdict import device_text, verdict
 
-__all__ = ["render"]
+__all__ = ["environment", "render"]
 
 
-def render(template: str, context: ReportContext, *, is_html: bool, **names: Any) -> str:
-    """Fill a template; callables among ``names`` are filters as well as functions.
-
-    An unknown name is an error, and HTML is escaped unless it is marked as safe.
-    """
-    pages = Environment(
+def environment(*, is_html: bool) -> Environment:
+    """The templates of this package; an unknown name is an error, and HTML is escaped unless it is marked as safe."""
+    return Environment(
         loader=PackageLoader("ferbench.reports"),
         autoescape=is_html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(template: str, context: ReportContext, *, is_html: bool, **names: Any) -> str:
+    """Fill a report's template; callables among ``names`` are filters as well as functions."""
+    pages = environment(is_html=is_html)
     filters: dict[str, Any] = {name: getattr(formatting, name) for name in formatting.__all__}
     pages.filters.update({name: value for name, value in (filters | names).items() if callable(value)})
     return pages.get_template(template).render(

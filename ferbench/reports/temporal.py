@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ferbench.realtime.temporal import REFERENCE, TemporalResult
 from ferbench.reports.drawing import NARROW, WIDE
 from ferbench.reports.formatting import count, number, percent
+from ferbench.reports.pages import environment
 from ferbench.reports.temporal_figure import kind_of, temporal_svg
 
 if TYPE_CHECKING:
@@ -109,28 +109,25 @@ def _condition_table(result: TemporalResult) -> list[str]:
 
 def temporal_html(result: TemporalResult, version: str, command: str) -> str:
     """The result as one page that needs nothing else."""
-    pages = Environment(
-        loader=PackageLoader("ferbench.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawings = [Markup(temporal_svg(ranked(result), result.chosen, width)) for width in (WIDE, NARROW)]
-    return pages.get_template("temporal.html.j2").render(
-        result=result,
-        rows=ranked(result),
-        about=_about(result),
-        drawings=drawings,
-        kind_of=kind_of,
-        compared=list(dict.fromkeys(_compared(result))),
-        reference=REFERENCE,
-        value=_value,
-        within=_within,
-        signed=_signed,
-        percent=_percent,
-        version=version,
-        command=command,
+    return (
+        environment(is_html=True)
+        .get_template("temporal.html.j2")
+        .render(
+            result=result,
+            rows=ranked(result),
+            about=_about(result),
+            drawings=drawings,
+            kind_of=kind_of,
+            compared=list(dict.fromkeys(_compared(result))),
+            reference=REFERENCE,
+            value=_value,
+            within=_within,
+            signed=_signed,
+            percent=_percent,
+            version=version,
+            command=command,
+        )
     )
 
 
