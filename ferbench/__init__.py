@@ -8,8 +8,9 @@ Importing this package imports nothing heavier than the standard library; names 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ferbench.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -47,12 +48,4 @@ _HOME = {
     "stream": "ferbench.realtime",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'ferbench' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ferbench.errors import ParameterError, SourceError
 from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, choose_pipeline
-from ferbench.realtime.finding import DETECT_EVERY
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_stream_options", "configure", "load_stream_pipeline", "main", "print_written"]
 
-_STAGES = ("detect", "align", "features", "classify", "track", "total")
 _P99_FRAMES = 662
 """From so many frames on a 99th percentile has an interval, as in the reports."""
 
@@ -53,7 +52,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--smooth",
-        default="ema:150ms+hysteresis:0.1",
+        default=DEFAULT_SMOOTHING,
         metavar="HOW",
         help="smoothing over the frames of a stream, for each face: none, mean:N, ema:A, median:N, majority:N or "
         "hmm:P, with or without +hysteresis:X (default: %(default)s; photographs are never smoothed)",
@@ -160,6 +159,8 @@ def _has_display(console: Console) -> bool:
 def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namespace) -> None:
     from rich.text import Text
 
+    from ferbench.realtime.results import STAGES
+
     def say(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
@@ -174,7 +175,7 @@ def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namesp
         say(_age_text(list(summary.ages_ms)))
     times = summary.median_ms
     if times:
-        say("median ms: " + ", ".join(f"{stage} {times[stage]:.2f}" for stage in _STAGES if stage in times))
+        say("median ms: " + ", ".join(f"{stage} {times[stage]:.2f}" for stage in STAGES if stage in times))
     if summary.faces:
         shares = sorted(summary.label_counts.items(), key=lambda item: -item[1])
         say("labels: " + ", ".join(f"{label} {count / summary.faces:.0%}" for label, count in shares))

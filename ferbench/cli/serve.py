@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING
+
 __all__ = ["configure", "main"]
 
 
@@ -41,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--smooth",
-        default="ema:150ms+hysteresis:0.1",
+        default=DEFAULT_SMOOTHING,
         metavar="HOW",
         help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N or hmm:P, with or "
         "without +hysteresis:X (default: %(default)s)",

@@ -18,18 +18,16 @@ import numpy.typing as npt
 
 from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image, box_iou
+from ferbench.realtime.defaults import DETECT_EVERY
 from ferbench.realtime.motion import MedianFlow
 from ferbench.realtime.tracking import Boxes, Track, Tracker
 
 if TYPE_CHECKING:
     from ferbench.realtime.protocols import LivePipeline
 
-__all__ = ["DETECT_EVERY", "FaceFinder", "Found"]
+__all__ = ["FaceFinder", "Found"]
 
 Matrix = npt.NDArray[np.float32]
-
-DETECT_EVERY = 10
-"""Frames from one search of the whole picture to the next: three times a second of most cameras."""
 
 # Detections that make sure of a face, and how many it takes for each one that missed it: a false alarm flickers.
 _SURE, _SURE_PER_MISS = 3, 3

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
-from ferbench.realtime.finding import DETECT_EVERY, FaceFinder
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
+from ferbench.realtime.finding import FaceFinder
 from ferbench.realtime.frames import Frame, Source
 from ferbench.realtime.protocols import LivePipeline, PipelineSpec, load_live_pipeline
 from ferbench.realtime.results import FaceResult, FrameResult
-from ferbench.realtime.smoothing import DEFAULT_SMOOTHING, Smoother, Smoothing, parse_smoothing
+from ferbench.realtime.smoothing import Smoother, Smoothing, parse_smoothing
 from ferbench.realtime.sources import SourceSpec, open_source
 from ferbench.realtime.tracking import Tracker
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from ferbench.faces import Image
 
-__all__ = ["TIMED_COLUMNS", "FaceResult", "FrameResult", "TidyValue", "tidy_columns", "tidy_rows"]
+__all__ = ["STAGES", "TIMED_COLUMNS", "FaceResult", "FrameResult", "TidyValue", "tidy_columns", "tidy_rows"]
 
 TidyValue = str | int | float | None
 """One cell of a tidy table; None is an empty cell."""
+
+STAGES = ("detect", "align", "features", "classify", "track", "total")
+"""What a frame's time is told of: :attr:`FrameResult.times_ms`."""
 
 TIMED_COLUMNS = {"ms_detect": "detect", "ms_features": "features", "ms_classify": "classify", "ms_total": "total"}
 """Columns of time, and the stage of :attr:`FrameResult.times_ms` that each holds."""

@@ -15,13 +15,13 @@ from statistics import median
 from types import FrameType
 
 from ferbench.errors import ParameterError
-from ferbench.realtime.finding import DETECT_EVERY
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
 from ferbench.realtime.frames import Source
 from ferbench.realtime.loop import LiveStream, PipelineSpec, stream
 from ferbench.realtime.overlay import draw_overlay
 from ferbench.realtime.results import FrameResult
 from ferbench.realtime.sinks import VideoSink, open_tables
-from ferbench.realtime.smoothing import DEFAULT_SMOOTHING, Smoothing
+from ferbench.realtime.smoothing import Smoothing
 from ferbench.realtime.sources import SourceSpec
 from ferbench.realtime.window import Window
 

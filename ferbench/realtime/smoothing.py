@@ -30,10 +30,7 @@ from ferbench.realtime.filters import (
     Unsmoothed,
 )
 
-__all__ = ["DEFAULT_SMOOTHING", "SMOOTHERS", "Smoother", "Smoothing", "parse_smoothing"]
-
-DEFAULT_SMOOTHING = "ema:150ms+hysteresis:0.1"
-"""What streams are smoothed with unless told otherwise; docs/temporal.md says how it was chosen."""
+__all__ = ["SMOOTHERS", "Smoother", "Smoothing", "parse_smoothing"]
 
 Parameter = float | int | Duration
 _FORMS = "none, mean:N, ema:A, median:N, majority:N or hmm:P, with or without +hysteresis:X"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ferbench.realtime.results import STAGES
+
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.text import Text
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["LiveView", "live_view"]
 
 _REFRESH_HZ = 8
-_STAGES = ("detect", "align", "features", "classify", "track", "total")
 _MOST_FACES = 4
 _BAR = 20
 
@@ -89,7 +90,7 @@ def live_view(result: FrameResult, summary: LiveSummary, trouble: str = "") -> G
         pace.append(f"   {summary.dropped} dropped", style="yellow")
     if summary.unreadable:
         pace.append(f"   {summary.unreadable} unreadable", style="red")
-    stages = "  ".join(f"{name} {result.times_ms[name]:.1f}" for name in _STAGES if name in result.times_ms)
+    stages = "  ".join(f"{name} {result.times_ms[name]:.1f}" for name in STAGES if name in result.times_ms)
     lines = [pace, Text(f"ms {stages}", style="dim", no_wrap=True, overflow="ellipsis")]
     lines += [_face_line(face) for face in result.faces[:_MOST_FACES]]
     if not result.faces:

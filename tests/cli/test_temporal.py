@@ -136,9 +136,9 @@ def test_the_documented_default_is_the_one_in_force():
     import inspect
 
     from ferbench.cli import live, serve
+    from ferbench.realtime.defaults import DEFAULT_SMOOTHING
     from ferbench.realtime.loop import FrameProcessor, stream
     from ferbench.realtime.runner import run_live
-    from ferbench.realtime.smoothing import DEFAULT_SMOOTHING
     from ferbench.realtime.web.settings import Settings
 
     for verb in (live, serve):

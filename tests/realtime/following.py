@@ -17,7 +17,7 @@ from ferbench.datasets.synthetic import StreamFrame, synthetic_stream
 from ferbench.faces import box_iou
 from ferbench.pipelines import load_pipeline
 from ferbench.realtime import Frame, FrameProcessor, FrameResult
-from ferbench.realtime.finding import DETECT_EVERY
+from ferbench.realtime.defaults import DETECT_EVERY
 
 STREAMS = {
     "one face": {"seed": 0},

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferbench.errors import ParameterError
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING
 from ferbench.realtime.loop import PipelineSpec
-from ferbench.realtime.smoothing import DEFAULT_SMOOTHING
 from ferbench.realtime.sources import SourceSpec
 
 __all__ = ["Limits", "Settings", "named_pipelines"]
