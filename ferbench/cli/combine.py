@@ -11,7 +11,6 @@ it, benchmark it, run it live. It takes as long as its members together, with --
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from ferbench.errors import ParameterError
@@ -39,13 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench combine``."""
-    from ferbench.cli.train import say_score, score
-    from ferbench.datasets import has_learnt_from, load_dataset
+    from ferbench.cli.fitting import check_calibration, check_unseen, keep
+    from ferbench.datasets import load_dataset
     from ferbench.pipelines import combine_networks, load_pipeline
-    from ferbench.pipelines.pipeline import check_calibration_faces
 
-    if args.calibrate and not args.val_split:
-        raise ParameterError("--calibrate needs --val-split", fix="name a split that was not learnt from")
+    check_calibration(args)
     if twice := next((name for name in args.pipelines if args.pipelines.count(name) > 1), None):
         raise ParameterError(f"{twice} is named twice", fix="give it a larger share instead")
     members = {name: load_pipeline(name, runtime="keras") for name in args.pipelines}
@@ -56,17 +53,7 @@ def main(args: argparse.Namespace) -> int:
         if name is None:
             raise ParameterError("the networks do not say what they learnt from", fix="name a --dataset")
         validation = load_dataset(name).split(args.val_split)
-        if has_learnt_from(
-            pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
-        ):
-            raise ParameterError("the networks learnt from --val-split", got=args.val_split, fix="name another split")
-    if args.calibrate and validation is not None:
-        check_calibration_faces(validation, pipeline.classes_)
-        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
-    if args.half:
-        pipeline.estimator_.halve()
-    metrics = {} if validation is None else score(pipeline, validation)
-    pipeline.save(args.out, metrics=metrics)
-    say_score(metrics, args.val_split)
-    print(args.out)
+        check_unseen("the networks", pipeline, validation)
+    check_calibration(args, validation, pipeline.classes_)
+    keep(pipeline, validation, args)
     return 0

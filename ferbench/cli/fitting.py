@@ -1,4 +1,4 @@
-"""What ``ferbench train`` does for a network: its validation faces, progress, log, curve and record."""
+"""What ``train`` and ``combine`` do for a network: validation faces, progress, log, curve, record and last steps."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
+    import argparse
+
+    import numpy.typing as npt
+
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
-__all__ = ["Steering", "fit_network", "hold_back"]
+__all__ = ["Steering", "check_calibration", "check_unseen", "fit_network", "hold_back", "keep"]
 
 TEST_SPLIT = "test"
 
@@ -156,3 +160,48 @@ def _reporter(progress: Any, task: Any, log: Path, curve: Path | None, title: st
             progress.console.print(f"epoch {epoch.epoch}: {text} ({epoch.seconds:.0f} s)")
 
     return report
+
+
+def check_unseen(what: str, pipeline: Pipeline, validation: Samples | None) -> None:
+    """Refuse a network that learnt from the faces it is to be judged on."""
+    from ferbench.datasets import has_learnt_from
+
+    if validation is not None and has_learnt_from(
+        pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
+    ):
+        raise ParameterError(
+            f"{what} learnt from --val-split {validation.split}", expected="faces that were not learnt from"
+        )
+
+
+def check_calibration(args: argparse.Namespace, validation: Samples | None = None, learnt: npt.ArrayLike = ()) -> None:
+    """Refuse ``--calibrate`` without validation faces, or on faces that a network of these labels cannot be given."""
+    from ferbench.pipelines.pipeline import check_calibration_faces
+
+    if args.calibrate and not args.val_split:
+        raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
+    if args.calibrate and validation is not None:
+        check_calibration_faces(validation, learnt)
+
+
+def keep(pipeline: Pipeline, validation: Samples | None, args: argparse.Namespace) -> None:
+    """Calibrate, halve, score and save a fitted pipeline, as the command line says, and print how it did and where."""
+    if args.calibrate and validation is not None:
+        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
+    if args.half:
+        pipeline.estimator_.halve()
+    metrics = {} if validation is None else _score(pipeline, validation)
+    pipeline.save(args.out, metrics=metrics)
+    for name, value in metrics.get("end_to_end", {}).items():
+        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {args.val_split}", file=sys.stderr)
+    print(args.out)
+
+
+def _score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
+    """What a pipeline's record says of how it did on validation faces."""
+    from ferbench.benchmarks.evaluation import evaluate
+
+    if pipeline.family == "deep":  # what was trained, on whichever backend
+        pipeline = pipeline.with_runtime("keras")
+    quality = evaluate(pipeline, validation).quality
+    return {"dataset": validation.dataset, "split": validation.split, **quality.model_dump(mode="json")}

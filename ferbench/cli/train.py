@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
-__all__ = ["configure", "main", "say_score", "score"]
+__all__ = ["configure", "main"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,10 +83,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench train``."""
-    from ferbench.cli.fitting import fit_network
+    from ferbench.cli.fitting import check_calibration, fit_network, keep
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import make_pipeline
-    from ferbench.pipelines.pipeline import check_calibration_faces
 
     if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
         raise ParameterError(
@@ -100,8 +99,7 @@ def main(args: argparse.Namespace) -> int:
     if (given or any(own)) and pipeline.family != "deep":
         options = "--soft-labels, --teacher, --from, --calibrate, --half, --hold-out and --curve"
         raise ParameterError(f"{options} are for networks", got=pipeline.id)
-    if args.calibrate and not args.val_split:
-        raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")
+    check_calibration(args)
     if args.distil and not args.teachers and "teachers" not in _preset_training(args):
         raise ParameterError("--distil needs --teacher", got=args.distil)
     dataset = load_dataset(args.dataset)
@@ -110,8 +108,7 @@ def main(args: argparse.Namespace) -> int:
     samples, steering = _steering(pipeline, samples, validation, args)
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
-    if args.calibrate and validation is not None:
-        check_calibration_faces(validation, samples.labels)  # before the training, not after it
+    check_calibration(args, validation, samples.labels)  # before the training, not after it
     initial = {"initial": _initial(args.initial, samples, validation)} if args.initial else {}
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
@@ -123,14 +120,7 @@ def main(args: argparse.Namespace) -> int:
         pipeline.trained_on |= origin
     else:
         pipeline.fit(samples)
-    if args.calibrate and validation is not None:
-        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
-    if args.half:
-        pipeline.estimator_.halve()
-    metrics = {} if validation is None else score(pipeline, validation)
-    pipeline.save(args.out, metrics=metrics)
-    say_score(metrics, args.val_split)
-    print(args.out)
+    keep(pipeline, validation, args)
     return 0
 
 
@@ -163,33 +153,18 @@ def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
     return limit_samples(samples, limit, seed)
 
 
-def score(pipeline: Pipeline, validation: Samples) -> dict[str, Any]:
-    """What a pipeline's record says of how it did on validation faces."""
-    from ferbench.benchmarks.evaluation import evaluate
-
-    if pipeline.family == "deep":  # what was trained, on whichever backend
-        pipeline = pipeline.with_runtime("keras")
-    quality = evaluate(pipeline, validation).quality
-    return {"dataset": validation.dataset, "split": validation.split, **quality.model_dump(mode="json")}
-
-
-def say_score(metrics: dict[str, Any], split: str) -> None:
-    """Print the lines of :func:`score`'s result."""
-    for name, value in metrics.get("end_to_end", {}).items():
-        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {split}", file=sys.stderr)
-
-
 def _initial(name: str, samples: Samples, validation: Samples | None) -> Any:
     """The network of a saved pipeline, if its classes are those of the faces to learn from."""
     import numpy as np
 
+    from ferbench.cli.fitting import check_unseen
     from ferbench.pipelines import load_pipeline
 
     pipeline = load_pipeline(name, runtime="keras")
     known, expected = ", ".join(sorted(pipeline.classes_)), ", ".join(np.unique(samples.labels).tolist())
     if pipeline.family != "deep" or known != expected:
         raise ParameterError(f"--from {name} has other labels", got=known, expected=expected)
-    _check_unseen(f"--from {name}", pipeline, validation)
+    check_unseen(f"--from {name}", pipeline, validation)
     return pipeline.estimator_.model_
 
 
@@ -221,6 +196,7 @@ def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
 
 
 def _targets(samples: Samples, validation: Samples | None, settings: dict[str, Any]) -> npt.NDArray[np.float32]:
+    from ferbench.cli.fitting import check_unseen
     from ferbench.pipelines import load_pipeline
     from ferbench.pipelines.targets import distilled_targets, label_targets, vote_targets
 
@@ -230,20 +206,8 @@ def _targets(samples: Samples, validation: Samples | None, settings: dict[str, A
         return targets
     teachers = [load_pipeline(name) for name in settings["teachers"]]
     for name, teacher in zip(settings["teachers"], teachers, strict=True):
-        _check_unseen(f"the teacher {name}", teacher, validation)
+        check_unseen(f"the teacher {name}", teacher, validation)
     return distilled_targets(targets, samples, teachers, settings["distil"])
-
-
-def _check_unseen(what: str, pipeline: Pipeline, validation: Samples | None) -> None:
-    from ferbench.datasets import has_learnt_from
-
-    if validation is not None and has_learnt_from(
-        pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
-    ):
-        raise ParameterError(
-            f"{what} learnt from the faces of --val-split {validation.split}",
-            expected="a network that has not seen them",
-        )
 
 
 def _origin(settings: dict[str, Any], initial: str | None) -> dict[str, Any]:
