@@ -200,10 +200,11 @@ def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
         at_work: dict[Any, Job] = {client.submit(_do, job, pure=False): job for job in jobs}
         done: Any = as_completed(list(at_work))  # type: ignore[no-untyped-call]
         apart: set[Any] = set()
-        for future in _as_they_end(client, done, address):
+        workers = _Workers(client, address)
+        for future in _as_they_end(workers, done):
             job = at_work.pop(future)
             try:
-                yield from future.result()
+                yield from _result(workers, future)
             except KilledWorker as error:
                 if future in apart:
                     reason = CellError(type="WorkerDied", message=f"{error.allowed_failures + 1} workers died of it")
@@ -220,19 +221,46 @@ def _on_dask(run: Run, jobs: Sequence[Job], address: str) -> Iterator[Part]:
             future.release()
 
 
-def _as_they_end(client: Client, completed: Any, address: str) -> Iterator[Any]:
-    """Futures as they end. dask would wait for ever for workers to come back; here it is said when none is left."""
-    looked = seen = time.monotonic()
+class _Workers:
+    """Says when none is left: dask would wait for ever for them to come back."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client, self._address = client, address
+        self._looked = self._seen = time.monotonic()
+
+    def expect(self) -> None:
+        """Raise RunError if there has been none for a while; ask for them now and then."""
+        now = time.monotonic()
+        if now - self._looked > _LOOK_FOR_WORKERS_S:
+            self._looked = now
+            if self._client.nthreads():  # type: ignore[no-untyped-call]
+                self._seen = now
+        if now - self._seen > _MISS_WORKERS_S:
+            raise RunError(
+                "no worker is left",
+                got=self._address,
+                fix=f"{_START_WORKERS} and repeat the command: what was done is kept",
+            )
+
+
+def _as_they_end(workers: _Workers, completed: Any) -> Iterator[Any]:
     while not completed.is_empty():
         yield from completed.next_batch(block=False)
         time.sleep(_POLL_S)
-        now = time.monotonic()
-        if now - looked > _LOOK_FOR_WORKERS_S:
-            looked, seen = now, now if client.nthreads() else seen  # type: ignore[no-untyped-call]
-        if now - seen > _MISS_WORKERS_S:
-            raise RunError(
-                "no worker is left", got=address, fix=f"{_START_WORKERS} and repeat the command: what was done is kept"
-            )
+        workers.expect()
+
+
+def _result(workers: _Workers, future: Any) -> list[Part]:
+    """What a job gave. A worker that died since takes it along: dask has it done again, by those that are left."""
+    while True:
+        try:
+            parts: list[Part] = future.result(timeout=_LOOK_FOR_WORKERS_S)
+        except TimeoutError:
+            if future.status == "error":  # the job's own
+                raise
+            workers.expect()
+        else:
+            return parts
 
 
 @contextmanager
