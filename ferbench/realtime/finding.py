@@ -39,6 +39,9 @@ _HOLD = 2
 _DETECT_EVERY_RESTLESS, _RESTLESS_SURE, _RESTLESS_YOUNG = 3, 30, 9
 # The place where a face is looked for again: so many sides of its box, reduced until the box has so many pixels.
 _PLACE, _PLACE_SIDE = 2.0, 96
+# A detector that found so many faces in the whole picture, but not in their place, and none there, is asked for the
+# whole picture wherever there is doubt: it may see faces of a certain size only.
+_PLACES_FAIL = 2
 # What a box may have moved, in sides, and grown since it was last detected.
 _MOVED, _GROWN = 0.5, 1.2
 # The share of the smaller box that two faces may have in common: what has more is one face, or hides the other.
@@ -90,6 +93,7 @@ class FaceFinder:
         self._shown: set[int] = set()
         self._adrift: set[int] = set()
         self._points: dict[int, Matrix] = {}
+        self._places_work, self._places_failed = False, 0
 
     def find(self, image: Image) -> Found:
         """The faces of the next frame."""
@@ -137,9 +141,18 @@ class FaceFinder:
     def _look_again(self, image: Image) -> Found:
         """Search where there is doubt, nowhere if there is none."""
         doubtful, covered = self._doubtful()
+        if doubtful and self._places_failed == _PLACES_FAIL:
+            return self._scan(image)
         before = time.perf_counter_ns()
         faces = self._detect_near(image, _boxes(doubtful))
         spent = time.perf_counter_ns() - before if doubtful else 0
+        self._places_work |= bool(len(faces))
+        if doubtful and not self._places_work:
+            found = self._scan(image)
+            found.times_ns["detect"] += spent
+            seen = found.tracks[: len(found.probabilities)]
+            self._places_failed += any(track.id in seen for track in doubtful)
+            return found
         ids = self._tracker.match(faces.xyxy, faces.score, searched={track.id for track in doubtful + covered})
         self._remember(ids, faces)
         detected = set(ids)

@@ -97,14 +97,15 @@ def test_faces_stay_level_between_two_detections(detector: str, blob_net: Path, 
     image = blobs() if detector == "yunet" else face
     spec = f"yunet(model='{blob_net}'" if detector == "yunet" else "haar(min_size=150"
     pipeline = fitted(f"{spec}, align=eyes)", "logistic-regression")
-    processor = FrameProcessor(pipeline, smooth="none", detect_every=3)
-    first, second, third = (processor.process(Frame(i, None, image, "still")) for i in range(3))
+    processor = FrameProcessor(pipeline, smooth="none", detect_every=10)
+    first, *others = (processor.process(Frame(i, None, image, "still")) for i in range(9))
     assert len(first.faces) == 1
-    assert second.times_ms["detect"] == 0
+    # A new face is looked for in each frame until it is sure; then it is followed without detection.
+    assert sum(one.times_ms["detect"] == 0 for one in others) >= 4
     expected = first.faces[0].raw_probabilities
     upright = fitted(f"{spec})", "logistic-regression").predict(image)[0].probabilities
-    assert second.faces[0].raw_probabilities == pytest.approx(expected, abs=1e-3)
-    assert third.faces[0].raw_probabilities == pytest.approx(expected, abs=1e-3)
+    for one in others:
+        assert one.faces[0].raw_probabilities == pytest.approx(expected, abs=1e-3)
     assert upright != pytest.approx(expected, abs=1e-3)
 
 

@@ -100,6 +100,16 @@ def test_a_face_in_sight_needs_no_detector_between_two_searches(portrait: Image)
     np.testing.assert_allclose(last, np.add(first, (14, 0, 14, 0)), atol=2)
 
 
+def test_a_detector_that_sees_large_faces_only_loses_none(portrait: Image):
+    """A face's place is searched reduced, where such a detector finds nothing."""
+    pipeline = FindsOnly()
+    pipeline.detector = HaarDetector(min_size=150)
+    results = run(FrameProcessor(pipeline, detect_every=10), [portrait] * 20)
+    assert {tuple(face.track for face in result.faces) for result in results} == {(1,)}
+    assert pipeline.parts == 2, "after which its places are not searched"
+    assert pipeline.whole <= 8
+
+
 def test_a_face_that_jumps_is_found_again_in_the_next_frame(portrait: Image):
     pipeline = FindsOnly()
     small = np.full_like(portrait, 90)
