@@ -1,14 +1,14 @@
 """A run of thousands of simulated cells: seconds to plan it, to find that nothing is to do, and to report it.
 
-``python tests/benchmarks/simulate.py --cells 10000`` prints one JSON object. Times are CPU seconds of the process,
-which other programs stretch less than those of a clock. Cells and files are what a real run writes, with made-up faces
-and times in them: a row is ten folds (a fit and a quality cell of 50 faces each) and five latency rounds of 100 frames.
+``python tests/benchmarks/simulate.py --cells 10000`` prints a JSON object for each number of cells. Times are CPU
+seconds of the process, which other programs stretch less than those of a clock. Cells and files are what a real run
+writes, with made-up faces and times in them: a row is ten folds (a fit and a quality cell of 50 faces each) and five
+latency rounds of 100 frames.
 """
 
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -167,8 +167,7 @@ def measure(n_cells: int, folder: Path) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=10_000, choices=SIZES)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        json.dump({key: round(value, 2) for key, value in measure(arguments.cells, Path(name)).items()}, sys.stdout)
-    print()
+    parser.add_argument("--cells", type=int, nargs="+", default=[10_000], choices=SIZES)
+    for n_cells in parser.parse_args().cells:
+        with tempfile.TemporaryDirectory() as name:
+            print(json.dumps({key: round(value, 3) for key, value in measure(n_cells, Path(name)).items()}), flush=True)
