@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,23 +41,28 @@ def runtimes_disagree(evidence: Evidence) -> list[Found] | NotApplicable:
         any_compared = True
         n, flips = int(row.agreement.get("n") or 0), int(row.agreement.get("flips") or 0)
         difference = float(row.agreement.get("max_abs_difference") or 0.0)
-        precision = _precision(row)
+        against = str(row.agreement.get("reference") or "its reference")
+        precision = _coarser(_precision(row.pipeline.runtime or ""), _precision(against))
         most = MAX_DIFFERENCE.get(precision)
         share = flips / n if n else 0.0
         if share > MAX_FLIPS.get(precision, MAX_FLIPS_QUANTISED) or (most is not None and difference > most):
-            against = row.agreement.get("reference") or "its reference"
-            text = f"{row.row} and {against} disagree on {flips:,} of {n:,} faces ({percent(share)}); "
-            text += f"probabilities differ by up to {difference:.2g}."
+            text = f"{row.row} and {against} differ by up to {difference:.2g} in a probability, and on {flips:,} of "
+            text += f"{n:,} faces ({percent(share)}) in the label."
             found.append(Found(text, row.dataset, (row.row,)))
     return found if any_compared else NotApplicable("no runtime was compared with a reference")
 
 
-def _precision(row: RowSummary) -> str:
+def _precision(runtime: str) -> str:
     try:
-        asked = str(parse_spec(row.pipeline.runtime or "").params.get("quantize", "none"))
+        asked = str(parse_spec(runtime).params.get("quantize", "none"))
     except FerbenchError:  # a record by another version: its name is no spec of this one
         return "float32"
     return "float32" if asked in ("none", "None") else asked
+
+
+def _coarser(*precisions: str) -> str:
+    """What explains a difference, whichever of the two models is called the reference."""
+    return max(precisions, key=lambda one: MAX_DIFFERENCE.get(one, math.inf))
 
 
 def environments_differ(evidence: Evidence) -> list[Found] | NotApplicable:

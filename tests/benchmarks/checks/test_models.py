@@ -25,6 +25,8 @@ def compared(runtime: str, **agreement) -> list:
         ("litert(quantize=float16)", {"max_abs_difference": 0.01}, "passed"),
         ("litert(quantize=int8)", {"max_abs_difference": 0.2, "flips": 20}, "passed"),
         ("litert(quantize=int8)", {"flips": 40}, "found"),
+        ("opencv", {"reference": "litert(quantize=dynamic)", "max_abs_difference": 0.2, "flips": 20}, "passed"),
+        ("opencv", {"reference": "litert(quantize=dynamic)", "flips": 40}, "found"),
     ],
 )
 def test_fb008_holds_a_runtime_to_its_precision(runtime: str, agreement: dict, status: str) -> None:
