@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from ferbench.benchmarks.pairs import ALPHA, Scored
 from ferbench.benchmarks.records import LatencySummary, RowSummary, Summary
 from ferbench.benchmarks.store import Run
 from ferbench.errors import ParameterError, RunError, UnknownNameError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["compare_runs"]
 
@@ -48,7 +45,7 @@ class _Side:
 
     def scored(self, row: RowSummary) -> Scored:
         ids = [cell["id"] for cell in self._cells_of(row) if cell["kind"] == "quality"]
-        return Scored.of_tables(row.row, [self._table(self.run.items, i) for i in ids])
+        return Scored.of_tables(row.row, [self.run.items(i) for i in ids])
 
     def rounds(self, row: RowSummary, latency: LatencySummary) -> list[npt.NDArray[np.float64]]:
         """Milliseconds per frame of each call, one array a round; rounds that failed left no table."""
@@ -56,18 +53,8 @@ class _Side:
         cells = [c for c in self._cells_of(row) if c["kind"] == "latency" and _asked(c) == asked]
         cells = [c for c in cells if latency.machine in (None, c.get("machine"))]
         ids = [c["id"] for c in sorted(cells, key=lambda c: c["round"] or 0)]
-        tables = [self._table(self.run.times, i) for i in ids if (self.run.folder / "times" / f"{i}.parquet").is_file()]
+        tables = [self.run.times(i) for i in ids if (self.run.folder / "times" / f"{i}.parquet").is_file()]
         return [np.asarray(t["total_ns"] / t["n_frames"] / 1e6, dtype=np.float64) for t in tables if len(t)]
-
-    def _table(self, read: Callable[[str], pd.DataFrame], cell: str) -> pd.DataFrame:
-        try:
-            return read(cell)
-        except (OSError, ValueError) as error:  # pyarrow's errors are among these
-            raise RunError(
-                f"cannot read a table of cell {cell} in {self.run.folder}",
-                got=str(error).splitlines()[0],
-                fix="run its suite again: what is damaged is done again",
-            ) from error
 
     def _cells_of(self, row: RowSummary) -> list[dict[str, Any]]:
         return [cell for cell in self.cells if (cell["dataset"], cell["row"]) == (row.dataset, row.row)]

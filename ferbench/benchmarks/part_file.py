@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ferbench.benchmarks.records import Part, digest
+from ferbench.benchmarks.records import SCHEMA, Part, digest
+from ferbench.errors import RunError
 
-__all__ = ["ReadPart", "read_part"]
+__all__ = ["ReadPart", "first_problem", "read_part"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ def read_part(path: Path, known: dict[Path, ReadPart]) -> Part | str:
     known : dict of Path to ReadPart
         What was read before, which is kept here: a file is read again only where it, or one of its cell, was written
         since. A run has thousands of them, and they are asked for several times.
+
+    Raises
+    ------
+    RunError
+        If a newer ferbench wrote it: what cannot be understood here is not damaged, and must not be taken for it.
     """
     before = known.get(path)
     if before is not None and before.seen == _seen(before.seen):
@@ -47,7 +53,7 @@ def read_part(path: Path, known: dict[Path, ReadPart]) -> Part | str:
     except FileNotFoundError as error:
         return f"{error.filename} is gone"
     except ValidationError as error:
-        return str(error).splitlines()[0]
+        return first_problem(error)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return str(error) or type(error).__name__
     known[path] = ReadPart(part, seen | _seen(files))
@@ -59,6 +65,14 @@ def _verified(path: Path, files: list[Path]) -> Part:
     home = path.parent.parent
     document: Any = json.loads(path.read_bytes())
     checksum = document.pop("checksum")
+    written = document["part"].get("schema_version", SCHEMA)
+    if isinstance(written, int) and written > SCHEMA:  # before the checksum, which it may compute otherwise
+        raise RunError(
+            f"{path} was written by a newer ferbench",
+            got=f"schema version {written}",
+            expected=SCHEMA,
+            fix="go on with the ferbench that wrote it, or start a new run with --new",
+        )
     if checksum != digest(document):
         raise ValueError("its checksum does not fit")
     part = Part.model_validate(document["part"])
@@ -83,3 +97,21 @@ def _seen(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
             now = file.stat()
             found[file] = now.st_size, now.st_mtime_ns
     return found
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where a stored record is wrong and how, in one line: the first problem, and how many more there are.
+
+    Examples
+    --------
+    >>> try:
+    ...     Part.model_validate({"status": "done"})
+    ... except ValidationError as error:
+    ...     print(first_problem(error))
+    cell: Field required (and 3 more problems)
+    """
+    first, *others = error.errors(include_url=False, include_context=False)
+    place = ".".join(str(step) for step in first["loc"])
+    text = " ".join(first["msg"].split())
+    more = f" (and {len(others)} more problem{'s' * (len(others) > 1)})" if others else ""
+    return (f"{place}: {text}" if place else text) + more

@@ -23,11 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from ferbench.benchmarks.disk import held, sweep, utc_now, write_atomically
 from ferbench.benchmarks.part_file import ReadPart, read_part
 from ferbench.benchmarks.records import Cell, Part, Summary, digest
+from ferbench.benchmarks.summary_file import read_summary
 from ferbench.errors import RunError
 
 if TYPE_CHECKING:
@@ -151,6 +150,11 @@ class Run:
         """Every sound part by cell id. A damaged one is noted in :attr:`notes`, and removed so that it is done again.
 
         Without ``repair`` it is left where it is.
+
+        Raises
+        ------
+        RunError
+            If a newer ferbench wrote one.
         """
         sound: dict[str, Part] = {}
         for path in sorted((self.folder / "parts").glob("*.json")):
@@ -196,14 +200,22 @@ class Run:
         return self._read_table("latency", cell_id)
 
     def _read_table(self, kind: str, cell_id: str) -> pd.DataFrame:
+        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
 
         path = self._table_path(kind, cell_id)
         if not path.is_file():
             raise RunError(f"cell {cell_id} has no {_TABLES[kind]}", expected=path, fix="run the suite again")
         # pandas.read_parquet takes three times as long for a small table, and a run has thousands of them.
-        with ParquetFile(path) as file:
-            table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+        try:
+            with ParquetFile(path) as file:
+                table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+        except (ArrowException, OSError) as error:
+            raise RunError(
+                f"cannot read a table of cell {cell_id}, {path}",
+                got=str(error).partition("\n")[0],
+                fix="run its suite again: what is damaged is done again",
+            ) from error
         return table
 
     def search_path(self, cell: Cell) -> Path:
@@ -256,17 +268,9 @@ class Run:
         Raises
         ------
         RunError
-            If it was not built yet or cannot be read.
+            If it was not built yet, cannot be read, or has another schema version.
         """
-        path = self.folder / "summary.json"
-        try:
-            return Summary.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise RunError(f"{self.folder} has no summary", fix="run its suite again to finish it") from None
-        except ValidationError as error:
-            raise RunError(
-                f"cannot read {path}", got=str(error).splitlines()[0], fix="delete it and run the suite again"
-            ) from error
+        return read_summary(self.folder / "summary.json")
 
 
 def _stamp() -> str:

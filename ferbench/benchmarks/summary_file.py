@@ -1,0 +1,58 @@
+"""``summary.json`` of a run as it is read, also where another version of ferbench wrote it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ferbench.benchmarks.part_file import first_problem
+from ferbench.benchmarks.records import SCHEMA, Summary
+from ferbench.errors import RunError
+
+__all__ = ["read_summary"]
+
+
+def read_summary(path: Path) -> Summary:
+    """The stored summary.
+
+    Raises
+    ------
+    RunError
+        If it is missing, cannot be read, or has another schema version.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{path.parent} has no summary", fix="run its suite again to finish it") from None
+    except OSError as error:
+        raise RunError(f"cannot read {path}", got=error.strerror) from error
+    try:
+        summary = Summary.model_validate_json(content)
+    except ValidationError as error:
+        # Another version may have other fields: that is said, and not that a field is wrong.
+        _refuse_other_version(path, content)
+        raise RunError(
+            f"cannot read {path}",
+            got=first_problem(error),
+            fix="delete it and run its suite again, or merge its runs again: it is made of the cells beside it",
+        ) from error
+    if summary.schema_version != SCHEMA:
+        _refuse_other_version(path, content)
+    return summary
+
+
+def _refuse_other_version(path: Path, content: bytes) -> None:
+    document: object = None
+    with suppress(ValueError):
+        document = json.loads(content)
+    version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
+    if isinstance(document, dict) and isinstance(version, int) and version != SCHEMA:
+        raise RunError(
+            f"{path} has another schema version",
+            got=f"{version}, written by ferbench {document.get('ferbench_version', 'of an unknown version')}",
+            expected=SCHEMA,
+            fix="read it with the ferbench that wrote it",
+        )
