@@ -207,7 +207,24 @@ def _targets(samples: Samples, validation: Samples | None, settings: dict[str, A
     teachers = [load_pipeline(name) for name in settings["teachers"]]
     for name, teacher in zip(settings["teachers"], teachers, strict=True):
         check_unseen(f"the teacher {name}", teacher, validation)
-    return distilled_targets(targets, samples, teachers, settings["distil"])
+    return distilled_targets(targets, samples, teachers, settings["distil"], ask=_kept_answers)
+
+
+def _kept_answers(teacher: Pipeline, samples: Samples) -> npt.NDArray[np.float32]:
+    """A teacher's answers, which a training that goes on after a stop takes from the cache."""
+    import hashlib
+
+    from ferbench.benchmarks.cache import cached_array
+    from ferbench.pipelines.targets import teacher_answers
+
+    faces = hashlib.sha256("\0".join(samples.ids.tolist()).encode()).hexdigest()
+    model = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(teacher.files_.items())}
+    key = {
+        "what": "teacher-answers",
+        "teacher": [teacher.id, model, teacher.input_size],
+        "faces": [samples.dataset, samples.revision, samples.split, faces],
+    }
+    return cached_array(key, lambda: teacher_answers(teacher, samples))
 
 
 def _origin(settings: dict[str, Any], initial: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ferbench.pipelines.pipeline import Pipeline
     from ferbench.samples import Samples
 
-__all__ = ["distilled_targets", "label_targets", "vote_targets"]
+__all__ = ["distilled_targets", "label_targets", "teacher_answers", "vote_targets"]
 
 Targets = npt.NDArray[np.float32]
 
@@ -60,7 +60,14 @@ def vote_targets(samples: Samples, share: float) -> Targets:
     return targets
 
 
-def distilled_targets(targets: Targets, samples: Samples, teachers: Sequence[Pipeline], share: float) -> Targets:
+def distilled_targets(
+    targets: Targets,
+    samples: Samples,
+    teachers: Sequence[Pipeline],
+    share: float,
+    *,
+    ask: Callable[[Pipeline, Samples], Targets] | None = None,
+) -> Targets:
     """Targets mixed with the mean of what teachers say of each face and of its mirror image.
 
     Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, with the teachers' answers computed
@@ -76,24 +83,32 @@ def distilled_targets(targets: Targets, samples: Samples, teachers: Sequence[Pip
         Fitted; each must know all labels of ``samples`` and no other.
     share : float
         How much of a target comes from the teachers, 0 to 1.
+    ask : callable, optional
+        Gives a teacher's answers, for those who keep them; :func:`teacher_answers` by default.
     """
     _check_share("distillation", share)
     if samples.kind != "crops":
         raise DataError("teachers need face crops", got=f"{samples.dataset}, {samples.kind}")
     classes = np.unique(samples.labels).tolist()
-    said = np.zeros_like(targets)
     for teacher in teachers:
         if sorted(teacher.classes_) != classes:
             known = ", ".join(sorted(teacher.classes_))
             raise ParameterError(f"the teacher {teacher.id} has other labels", got=known, expected=", ".join(classes))
-        crops = resize_crops(np.asarray(samples.images), teacher.input_size)
-        columns = [teacher.labels.index(name) for name in classes]
-        for start in range(0, len(crops), TEACHER_BATCH):
-            part = crops[start : start + TEACHER_BATCH]
-            views = teacher.classify(part) + teacher.classify(np.ascontiguousarray(part[:, :, ::-1]))
-            said[start : start + TEACHER_BATCH] += views[:, columns] / 2
+    said = sum((ask or teacher_answers)(teacher, samples) for teacher in teachers)
     mixed: Targets = ((1 - share) * targets + share * said / len(teachers)).astype(np.float32)
     return mixed
+
+
+def teacher_answers(teacher: Pipeline, samples: Samples) -> Targets:
+    """(N, C) float32 over the sorted labels: the mean of what a pipeline says of each face and of its mirror image."""
+    crops = resize_crops(np.asarray(samples.images), teacher.input_size)
+    columns = [teacher.labels.index(name) for name in sorted(teacher.classes_)]
+    said = np.empty((len(crops), len(columns)), np.float32)
+    for start in range(0, len(crops), TEACHER_BATCH):
+        part = crops[start : start + TEACHER_BATCH]
+        views = teacher.classify(part) + teacher.classify(np.ascontiguousarray(part[:, :, ::-1]))
+        said[start : start + TEACHER_BATCH] = views[:, columns] / 2
+    return said
 
 
 def _check_share(what: str, share: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ferbench.cli import main
@@ -147,6 +148,32 @@ def test_a_network_learns_from_a_teacher_and_is_calibrated(tmp_path: Path, capsy
     assert {(one["name"], one["dataset"]) for one in record["ancestors"]} >= {("tiny", "fer2013")}
     assert record["distil"] == 0.9
     assert record["calibrated_on"]["split"] == "val"
+
+
+def test_a_teacher_is_asked_once_about_the_same_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferbench.cli.train import _kept_answers
+    from ferbench.datasets import load_dataset
+    from ferbench.pipelines import load_pipeline, make_pipeline, targets
+
+    samples = load_dataset(SYNTHETIC, split="train")
+    for n in (100, 140):
+        make_pipeline("lbp(grid=3)/lda").fit(samples.subset(np.arange(n))).save(tmp_path / str(n))
+    asked = []
+
+    def ask(teacher, faces):
+        asked.append(teacher.id)
+        return answers(teacher, faces)
+
+    answers = targets.teacher_answers
+    monkeypatch.setattr(targets, "teacher_answers", ask)
+    teachers = [load_pipeline(tmp_path / str(n)) for n in (100, 140)]
+    first = [np.array(_kept_answers(teacher, samples)) for teacher in teachers]
+    again = [_kept_answers(teacher, samples) for teacher in teachers]
+    np.testing.assert_array_equal(first, again)
+    assert len(asked) == 2
+    assert np.abs(first[0] - first[1]).max() > 0.01
+    assert len(_kept_answers(teachers[0], samples.subset(np.arange(50)))) == 50
+    assert len(asked) == 3
 
 
 @pytest.mark.deep
