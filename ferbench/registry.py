@@ -66,6 +66,7 @@ class Entry:
 
 
 _SKLEARN = "ferbench.classifiers.sklearn"
+_KERNEL_SVM = "ferbench.classifiers.kernel_svm"
 _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
     "detectors": (
         (
@@ -138,12 +139,12 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "classifiers": (
         ("majority", f"{_SKLEARN}:majority", "baseline: always the most frequent class"),
-        ("linear-svm", f"{_SKLEARN}:linear_svm", "linear support vector machine"),
-        ("rbf-svm", f"{_SKLEARN}:rbf_svm", "support vector machine with a Gaussian kernel"),
-        ("chi2-svm", f"{_SKLEARN}:chi2_svm", "support vector machine with a χ² kernel, for histograms"),
+        ("linear-svm", "ferbench.classifiers.svm:LinearSVM", "linear support vector machine"),
+        ("rbf-svm", f"{_KERNEL_SVM}:RBFSVM", "support vector machine with a Gaussian kernel"),
+        ("chi2-svm", f"{_KERNEL_SVM}:Chi2SVM", "support vector machine with a χ² kernel, for histograms"),
         (
             "intersection-svm",
-            f"{_SKLEARN}:intersection_svm",
+            f"{_KERNEL_SVM}:IntersectionSVM",
             "support vector machine with a histogram intersection kernel",
         ),
         (
@@ -151,7 +152,11 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
             "ferbench.classifiers.kernel_ridge:KernelRidge",
             "least squares with a Gaussian kernel, in closed form",
         ),
-        ("local-svm", f"{_SKLEARN}:local_svm", "linear machine learnt for each face from its neighbours"),
+        (
+            "local-svm",
+            "ferbench.classifiers.local_svm:LocalSVM",
+            "linear machine learnt for each face from its neighbours",
+        ),
         ("logistic-regression", f"{_SKLEARN}:logistic_regression", "multinomial logistic regression"),
         ("lda", f"{_SKLEARN}:lda", "linear discriminant analysis with shrinkage"),
         ("gaussian-nb", f"{_SKLEARN}:gaussian_nb", "naive Bayes with normal distributions"),

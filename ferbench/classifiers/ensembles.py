@@ -43,6 +43,8 @@ def stacking(of: Sequence[str] = ("linear-svm", "knn"), final: str = "logistic-r
     final : str
         Spec of the classifier of their probabilities.
     folds : int
+        Times that each member is fitted to leave out its share of the faces, 2 or more; the fit takes ``folds`` + 1
+        times theirs.
 
     References
     ----------

@@ -66,21 +66,24 @@ class RBFSVM(_GammaSVM):
     Parameters
     ----------
     C : float
-        Inverse strength of regularisation.
+        Inverse strength of regularisation: larger fits the training faces more closely.
     gamma : float or "scale"
-        Width of the kernel ``exp(-gamma * |a - b|²)``; ``"scale"`` is 1 / (D * variance of the features).
+        Of the kernel ``exp(-gamma |a - b|²)``: larger makes a row's influence end sooner. ``scale``: 1 / (D × variance
+        of the features).
     balanced : bool
         Weigh classes by the inverse of their frequency.
     approximation : None or "nystroem"
-        Exact, or by kernel values with ``n_components`` training rows.
+        None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
+        with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
+        training rows, which is all that N and a face are compared with.
     n_components : int
-        Landmarks of the Nyström approximation; all rows where there are fewer.
+        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
     memory_mb : int
-        Most memory for kernel values of an exact fit, in megabytes.
+        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
     cache_mb : int
-        Memory in which LIBSVM keeps rows of them, in megabytes.
+        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
     random_state : int
-        Seed of the rows held out, and of the landmarks.
+        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
 
     Attributes
     ----------
@@ -128,14 +131,27 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
 
     Parameters
     ----------
-    C, balanced, n_components, memory_mb, cache_mb, random_state
-        As those of :class:`RBFSVM`.
+    C : float
+        Inverse strength of regularisation: larger fits the training faces more closely.
     gamma : float or "scale"
-        ``"scale"`` is 1 / mean χ² distance of training rows [1]_.
+        Of the kernel ``exp(-gamma χ²)``: larger makes a row's influence end sooner. ``scale``: 1 / mean χ² distance of
+        training rows [1]_. Not with ``additive``.
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
     approximation : None, "nystroem" or "additive"
-        Exact; by kernel values with ``n_components`` training rows; or by a map of each feature to three for the
-        additive kernel ``Σ 2 a b / (a + b)``, which takes no ``gamma``. The map of N rows of D features takes 12 N D
-        bytes.
+        None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
+        with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
+        training rows, which is all that N and a face are compared with. ``additive``: a linear machine on three
+        features for each, whose kernel is ``Σ 2 a b / (a + b)``, not its exponential: 12 N D bytes to fit, 3 D
+        products for each class of a face.
+    n_components : int
+        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
+    memory_mb : int
+        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
+    cache_mb : int
+        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
+    random_state : int
+        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
     """
 
     def _check_parameters(self) -> None:
@@ -177,11 +193,23 @@ class IntersectionSVM(_HistogramSVM):
 
     Parameters
     ----------
-    C, balanced, n_components, memory_mb, cache_mb, random_state
-        As those of :class:`RBFSVM`.
+    C : float
+        Inverse strength of regularisation: larger fits the training faces more closely.
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
     approximation : None, "nystroem" or "additive"
-        Exact; by kernel values with ``n_components`` training rows; or by a map of each feature to three, which for N
-        rows of D features takes 12 N D bytes.
+        None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
+        with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
+        training rows, which is all that N and a face are compared with. ``additive``: a linear machine on three
+        features for each, whose kernel is nearly this one: 12 N D bytes to fit, 3 D products for each class of a face.
+    n_components : int
+        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
+    memory_mb : int
+        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
+    cache_mb : int
+        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
+    random_state : int
+        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
     """
 
     def _learn_scale(self, rows: Matrix) -> None:

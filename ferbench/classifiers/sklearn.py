@@ -8,26 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from ferbench.classifiers.calibrated import Calibrated
-from ferbench.classifiers.kernel_machine import Approximation
-from ferbench.classifiers.kernel_svm import RBFSVM, Chi2SVM, IntersectionSVM
-from ferbench.classifiers.local_svm import LocalSVM
-from ferbench.classifiers.svm import LinearSVM
 from ferbench.errors import ParameterError
 
 __all__ = [
     "TRUSTED_TYPES",
-    "chi2_svm",
     "gaussian_nb",
     "hist_gradient_boosting",
-    "intersection_svm",
     "knn",
     "lda",
-    "linear_svm",
-    "local_svm",
     "logistic_regression",
     "majority",
     "random_forest",
-    "rbf_svm",
 ]
 
 TRUSTED_TYPES = (
@@ -68,59 +59,20 @@ def majority() -> Any:
     return DummyClassifier(strategy="prior")
 
 
-def linear_svm(C: float = 0.01, balanced: bool = False, random_state: int = 0) -> LinearSVM:
-    """Linear support vector machine; see :class:`ferbench.classifiers.svm.LinearSVM`."""
-    return LinearSVM(C=C, balanced=balanced, random_state=random_state)
-
-
-def rbf_svm(
-    C: float = 10.0,
-    gamma: float | str = "scale",
-    balanced: bool = False,
-    approximation: Approximation = None,
-    n_components: int = 1000,
-    memory_mb: int = 4000,
-    cache_mb: int = 500,
-    random_state: int = 0,
-) -> RBFSVM:
-    """Support vector machine with a Gaussian kernel; see :class:`ferbench.classifiers.kernel_svm.RBFSVM`."""
-    return RBFSVM(C, gamma, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
-
-
-def chi2_svm(
-    C: float = 10.0,
-    gamma: float | str = "scale",
-    balanced: bool = False,
-    approximation: Approximation = None,
-    n_components: int = 1000,
-    memory_mb: int = 4000,
-    cache_mb: int = 500,
-    random_state: int = 0,
-) -> Chi2SVM:
-    """Support vector machine with the χ² kernel; see :class:`ferbench.classifiers.kernel_svm.Chi2SVM`."""
-    return Chi2SVM(C, gamma, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
-
-
-def intersection_svm(
-    C: float = 10.0,
-    balanced: bool = False,
-    approximation: Approximation = None,
-    n_components: int = 1000,
-    memory_mb: int = 4000,
-    cache_mb: int = 500,
-    random_state: int = 0,
-) -> IntersectionSVM:
-    """Histogram intersection machine; see :class:`ferbench.classifiers.kernel_svm.IntersectionSVM`."""
-    return IntersectionSVM(C, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
-
-
-def local_svm(n_neighbors: int = 200, C: float = 1.0, n_iter: int = 100, random_state: int = 0) -> LocalSVM:
-    """Linear machine of each face's neighbours; see :class:`ferbench.classifiers.local_svm.LocalSVM`."""
-    return LocalSVM(n_neighbors=n_neighbors, C=C, n_iter=n_iter, random_state=random_state)
-
-
 def logistic_regression(C: float = 1.0, balanced: bool = False, max_iter: int = 1000, random_state: int = 0) -> Any:
-    """Multinomial logistic regression (L-BFGS); ``C`` is the inverse strength of the L2 penalty."""
+    """Multinomial logistic regression (L-BFGS).
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the L2 penalty: larger fits the training faces more closely.
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
+    max_iter : int
+        Most steps of the solver.
+    random_state : int
+        Kept for uniformity: L-BFGS draws nothing.
+    """
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(
@@ -141,7 +93,18 @@ def knn(
 ) -> Calibrated:
     """k nearest neighbours, by exhaustive search: no tree helps in hundreds of dimensions.
 
-    ``calibrate``, here and below: see :class:`ferbench.classifiers.calibrated.Calibrated`.
+    Parameters
+    ----------
+    n_neighbors : int
+        Training faces that are asked; each prediction looks at all N training faces to find them.
+    weights : {"distance", "uniform"}
+        ``distance``: nearer neighbours count more, by the inverse of their distance; ``uniform``: all the same.
+    metric : str
+        Distance between rows, a name of scikit-learn's: ``euclidean``, ``manhattan``, ``cosine``.
+    calibrate : bool
+        Find the temperature of the probabilities on a tenth of the training faces, which takes a second fit.
+    random_state : int
+        Seed of the faces held out for ``calibrate``.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -157,7 +120,23 @@ def random_forest(
     calibrate: bool = True,
     random_state: int = 0,
 ) -> Calibrated:
-    """Random forest; the probability of a class is its mean share in the leaves reached."""
+    """Random forest; the probability of a class is its mean share in the leaves reached.
+
+    Parameters
+    ----------
+    n_estimators : int
+        Trees; fit, prediction and the saved file grow in proportion.
+    max_depth : int or None
+        Most questions from the root to a leaf; None: until ``min_samples_leaf`` ends it.
+    min_samples_leaf : int
+        Fewest training faces in a leaf: more smooths the probabilities and makes smaller trees.
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
+    calibrate : bool
+        Find the temperature of the probabilities on a tenth of the training faces, which takes a second fit.
+    random_state : int
+        Seed of the trees and of the faces held out.
+    """
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
@@ -181,10 +160,28 @@ def hist_gradient_boosting(
     calibrate: bool = True,
     random_state: int = 0,
 ) -> Calibrated:
-    """Gradient boosting of trees on features in 255 bins, ``max_iter`` rounds of a tree for each class.
+    """Gradient boosting of trees on features in 255 bins, a tree for each class in every round.
 
-    ``max_features`` is the share of the features that each split looks at: with thousands of them, a tenth learns ten
-    times as fast.
+    Parameters
+    ----------
+    learning_rate : float
+        Share of each tree's answer that is added: less needs more rounds.
+    max_iter : int
+        Rounds; fit and prediction grow in proportion.
+    max_leaf_nodes : int
+        Most leaves of a tree.
+    min_samples_leaf : int
+        Fewest training faces in a leaf.
+    l2_regularization : float
+        Penalty on the answers of leaves; 0: none.
+    max_features : float
+        Share of the features that each split looks at: with thousands of them, 0.1 learns ten times as fast.
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
+    calibrate : bool
+        Find the temperature of the probabilities on a tenth of the training faces, which takes a second fit.
+    random_state : int
+        Seed of the features drawn and of the faces held out.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -203,7 +200,18 @@ def hist_gradient_boosting(
 
 
 def lda(shrinkage: float | str | None = "auto", calibrate: bool = True, random_state: int = 0) -> Calibrated:
-    """Linear discriminant analysis; ``shrinkage`` of the covariance is a share, or Ledoit and Wolf's (``auto``)."""
+    """Linear discriminant analysis.
+
+    Parameters
+    ----------
+    shrinkage : float, "auto" or None
+        How far the covariance is drawn towards a multiple of the identity: a share in [0, 1], Ledoit and Wolf's
+        estimate of the best one (``auto``), or not at all.
+    calibrate : bool
+        Find the temperature of the probabilities on a tenth of the training faces, which takes a second fit.
+    random_state : int
+        Seed of the faces held out for ``calibrate``.
+    """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
@@ -213,8 +221,15 @@ def lda(shrinkage: float | str | None = "auto", calibrate: bool = True, random_s
 def gaussian_nb(var_smoothing: float = 1e-3, calibrate: bool = True, random_state: int = 0) -> Calibrated:
     """Naive Bayes with a normal distribution of each feature in each class.
 
-    ``var_smoothing``, a share of the largest variance, is added to all: bins of histograms that are 0 in nearly every
-    face would decide alone.
+    Parameters
+    ----------
+    var_smoothing : float
+        Share of the largest variance that is added to all: bins of histograms that are 0 in nearly every face would
+        decide alone.
+    calibrate : bool
+        Find the temperature of the probabilities on a tenth of the training faces, which takes a second fit.
+    random_state : int
+        Seed of the faces held out for ``calibrate``.
     """
     from sklearn.naive_bayes import GaussianNB
 

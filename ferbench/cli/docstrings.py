@@ -1,4 +1,4 @@
-"""Reading numpydoc docstrings: the first paragraph, and what is said of each parameter."""
+"""Reading numpydoc docstrings: the first paragraph, and what is said of each parameter, as plain text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["first_paragraph", "parameter_texts"]
 def first_paragraph(documented: object) -> str:
     """The first paragraph of an object's docstring on one line; empty where there is none."""
     paragraph = (inspect.getdoc(documented) or "").split("\n\n", 1)[0]
-    return " ".join(re.sub(r" ?\[\d+\]_", "", paragraph).split())  # without references to footnotes
+    return _plain(paragraph)
 
 
-def parameter_texts(documented: object) -> dict[str, str]:
-    """What the *Parameters* section says of each parameter, on one line each.
+def parameter_texts(documented: object) -> dict[str, tuple[str, str]]:
+    """What the *Parameters* and *Other Parameters* sections say of each parameter: its type, and what it does.
 
     Examples
     --------
@@ -29,16 +29,28 @@ def parameter_texts(documented: object) -> dict[str, str]:
     ...         numbers.
     ...     '''
     >>> parameter_texts(f)
-    {'a': 'Two numbers.', 'b': 'Two numbers.'}
+    {'a': ('int', 'Two numbers.'), 'b': ('int', 'Two numbers.')}
     """
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", inspect.getdoc(documented) or "", re.S | re.M)
+    sections = re.findall(
+        r"^(?:Other )?Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", inspect.getdoc(documented) or "", re.S | re.M
+    )
+    types: dict[str, str] = {}
     texts: dict[str, list[str]] = {}
     names: list[str] = []
-    for line in section.group(1).splitlines() if section else ():
+    for line in "\n".join(sections).splitlines():
         if line.strip() and not line[0].isspace():
-            names = [name.strip().lstrip("*") for name in line.partition(" :")[0].split(",")]
+            before, _, kind = line.partition(" :")
+            names = [name.strip().lstrip("*") for name in before.split(",")]
+            types.update(dict.fromkeys(names, kind.strip()))
             texts.update({name: [] for name in names})
         else:
             for name in names:
                 texts[name].append(line.strip())
-    return {name: " ".join(" ".join(lines).split()) for name, lines in texts.items()}
+    return {name: (types[name], _plain(" ".join(lines))) for name, lines in texts.items()}
+
+
+def _plain(text: str) -> str:
+    """One line without references to footnotes, roles and doubled backticks."""
+    text = re.sub(r" ?\[\d+\]_", "", " ".join(text.split()))
+    text = re.sub(r":\w+:`~(?:\w+\.)*(\w+)`", r"`\1`", text)
+    return re.sub(r":\w+:`([^`]+)`", r"`\1`", text).replace("``", "`")

@@ -34,6 +34,7 @@ Page = dict[str, Any]
 """A description: ``title``, ``summary``, and then whatever is known, in the order in which it is printed."""
 
 SCHEMA = "suite-schema"
+WIDTH = 80
 _CODE = re.compile(r"FB\d+", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ def _component(entry: Entry) -> Page:
     from ferbench.cli.docstrings import first_paragraph, parameter_texts
 
     factory = entry.load()
-    texts = parameter_texts(factory)
+    texts, unknown = parameter_texts(factory), ("", "")
     page: Page = {
         "title": f"{entry.name}: {entry.group[:-1] if entry.group != 'features' else entry.group}",
         "summary": entry.summary,
@@ -111,9 +112,10 @@ def _component(entry: Entry) -> Page:
         "package": entry.package,
         "extra": entry.extra,
         "parameters": {
-            name: {"default": _default(parameter), "about": texts.get(name, "")}
+            name: {"default": _default(parameter), "type": kind, "about": about}
             for name, parameter in inspect.signature(factory).parameters.items()
             if parameter.kind is not parameter.VAR_KEYWORD
+            for kind, about in [texts.get(name, unknown)]
         },
     }
     if entry.group == "datasets":
@@ -264,17 +266,28 @@ def _as_text(page: Page) -> str:
         if key in ("title", "summary") or value in (None, "", [], {}):
             continue
         if key == "about":
-            lines += ["", value, ""]
+            lines += ["", *_wrapped(value, 0), ""]
         elif key == "parameters":
             lines.append("parameters:")
             for name, parameter in value.items():
-                lines.append(f"  {name} = {parameter['default']}")
-                lines += textwrap.wrap(parameter["about"], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+                kind = f" : {parameter['type']}" if parameter["type"] else ""
+                lines += _wrapped(f"{name} = {parameter['default']}{kind}", 2)
+                lines += _wrapped(parameter["about"], 6)
         elif isinstance(value, Mapping):
             lines += [f"{key}:", *(f"  {name}: {_inline(item)}" for name, item in value.items())]
         else:
             lines.append(f"{key}: {_inline(value)}")
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (6 if indent else 0),
+        break_on_hyphens=False,
+    )
 
 
 def _inline(value: object) -> str:

@@ -148,6 +148,11 @@ class LFWEmotions(ImageTree):
 
     Photos, for detectors and end-to-end runs; one split, ``all``. Subjects are the people's names. Only five classes
     have more than five images.
+
+    Parameters
+    ----------
+    path : path, optional
+        Zip or folder; by default the first of ``info.files`` under ``FERBENCH_DATA``.
     """
 
     known = DatasetInfo(

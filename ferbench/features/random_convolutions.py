@@ -40,6 +40,7 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     n_filters : int
+        Filters, each of which gives two values a cell; fit and prediction grow in proportion.
     filters : {"random", "patches", "k-means"}
         ``random``: Gaussian noise; ``patches``: whitened patches of training crops; ``k-means``: directions around
         which those cluster.
@@ -56,6 +57,7 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     sample : int
         Training patches that the whitening and the filters are learnt from.
     random_state : int
+        Seed of the patches drawn and of the filters.
 
     Attributes
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -16,11 +17,35 @@ def shown(capsys, name: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", sorted({name for group in GROUPS for name in entries(group)}))
-def test_every_component_has_a_page(name, capsys):
+def test_every_component_has_a_page_that_explains_each_parameter(name, capsys):
     assert main(["show", name]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{name}: ")
     assert len(text.splitlines()) >= 4
+    assert not re.search(r":\w+:`|``|\]_", text), "markup of docstrings"
+    for page in shown(capsys, name):
+        assert [p for p, said in page.get("parameters", {}).items() if not (said["about"] and said["type"])] == []
+
+
+@pytest.mark.parametrize("name", ["krishna-cnn", "chi2-svm", "haar", "hist-gradient-boosting"])
+def test_pages_of_components_fit_a_terminal(name, capsys):
+    assert main(["show", name]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_parameters_tell_what_they_can_be(capsys):
+    (page,) = shown(capsys, "wavelet")
+    assert page["parameters"]["bands"]["type"] == '{"all", "approximation", "details"}'
+    assert main(["show", "wavelet"]) == 0
+    assert """bands = 'all' : {"all", "approximation", "details"}""" in capsys.readouterr().out
+
+
+def test_a_network_tells_its_own_parameters_before_those_of_the_training(capsys):
+    (page,) = shown(capsys, "krishna-cnn")
+    names = list(page["parameters"])
+    assert names.index("dropout") < names.index("epochs")
+    assert "plateau_factor" in page["parameters"]["schedule"]["about"]
+    assert "schedule=plateau" in page["parameters"]["plateau_factor"]["about"]
 
 
 def test_parameters_come_with_default_and_meaning(capsys):

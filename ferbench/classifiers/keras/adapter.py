@@ -293,7 +293,9 @@ def _factory(network: str) -> Callable[..., KerasClassifier]:
         p for p in inspect.signature(KerasClassifier).parameters.values() if p.name not in ("network", "network_params")
     ]
     make.__signature__ = inspect.Signature([*own, *recipe])  # type: ignore[attr-defined]
-    make.__doc__ = NETWORKS[network].__doc__
+    _, _, shared = inspect.cleandoc(Recipe.__doc__ or "").partition("Parameters\n----------\n")
+    own_text = inspect.cleandoc(NETWORKS[network].__doc__ or "")
+    make.__doc__ = f"{own_text}\n\nOther Parameters\n----------------\n{shared}"
     make.__name__ = network.replace("-", "_")
     return make
 

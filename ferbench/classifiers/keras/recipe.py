@@ -30,26 +30,32 @@ MIN_IMPROVEMENT = 1e-4
 class Recipe:
     """How a network is trained; by default with AdamW, a linear warm-up and a cosine decay, on smoothed or soft labels.
 
-    Attributes
+    Parameters
     ----------
-    epochs, batch_size : int
-        Passes over the data, and faces a step.
+    epochs : int
+        Passes over the training faces.
+    batch_size : int
+        Faces a step.
     optimizer : str
         ``adamw``, ``adam`` or ``sgd``.
     momentum : float
-        Of ``sgd``.
+        Of ``sgd``; the others have their own.
     learning_rate : float
-        Peak rate.
+        Peak learning rate.
     weight_decay : float
         Decoupled weight decay (Loshchilov and Hutter 2019), with any optimizer.
     schedule : str
         ``cosine`` (down to a thousandth at the end), ``constant``, or ``plateau``: the rate is multiplied by
         ``plateau_factor`` after ``plateau_patience`` epochs without a lower loss, down to ``plateau_floor``. The loss
         is that of the validation faces; without any, of the training.
-    plateau_factor, plateau_patience, plateau_floor : float, int, float
-        See ``schedule``.
+    plateau_factor : float
+        What ``schedule=plateau`` multiplies the rate by, above 0 and below 1.
+    plateau_patience : int
+        Epochs without a lower loss after which it does.
+    plateau_floor : float
+        Rate below which it does not go.
     warmup_epochs : float
-        Epochs of linear warm-up.
+        Epochs over which the rate first rises from a tenth of its peak, as a straight line.
     early_stopping : int
         End after this many epochs without a lower validation loss; 0 is off.
     keep : str
@@ -59,7 +65,8 @@ class Recipe:
     mixup : float
         Alpha of the Beta distribution that mixes pairs of faces (Zhang et al. 2018); 0 is off.
     augmentation : str
-        Name in :data:`ferbench.classifiers.keras.augmentation.AUGMENTATIONS`.
+        What is done to each training face anew in every epoch: ``none``, ``flip``, ``flip-rotate``,
+        ``crop-shift-mirror``, ``light``, ``standard`` or ``strong``.
     transforms : int
         Differently augmented copies of each face in every step, over which its loss is summed (after Sonawane and
         Athawale); a step is as many times as long.

@@ -200,7 +200,8 @@ class KerasRuntime:
     largest_batch : int
         Faces of one call of the network.
     tta : str
-        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
+        Test-time augmentation, the mean over several views of a face: ``none``, ``flip`` (its mirror image too) or
+        ``ten-crop``, which take twice and ten times as long.
     """
 
     def __init__(self, *, largest_batch: int = LARGEST_BATCH, tta: str = "none") -> None:

@@ -153,7 +153,8 @@ class OnnxRuntime:
     quantize : str
         Precision: none (float32), float16, dynamic (8-bit weights) or int8 (8-bit throughout).
     tta : str
-        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
+        Test-time augmentation, the mean over several views of a face: ``none``, ``flip`` (its mirror image too) or
+        ``ten-crop``, which take twice and ten times as long.
     """
 
     engine = "onnxruntime"

@@ -66,7 +66,8 @@ class OpenCVRuntime:
     Parameters
     ----------
     tta : str
-        Test-time augmentation, one of :data:`~ferbench.classifiers.runtimes.views.VIEWS`: none, flip or ten-crop.
+        Test-time augmentation, the mean over several views of a face: ``none``, ``flip`` (its mirror image too) or
+        ``ten-crop``, which take twice and ten times as long.
     """
 
     def __init__(self, *, tta: str = "none") -> None:
