@@ -106,7 +106,9 @@ def draw_overlay(result: FrameResult, *, fps: float | None = None, bars: bool = 
     canvas = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
     style = _Style.of(canvas)
     boxes = [_rect_of(face.box) for face in result.faces]
-    tags = [_tag_place(canvas, style, face, box) for face, box in zip(result.faces, boxes, strict=True)]
+    tags: list[_Rect] = []
+    for face, box in zip(result.faces, boxes, strict=True):
+        tags.append(_tag_place(canvas, style, face, box, tags))
     taken = boxes + tags
     if bars:
         for i, (face, box) in enumerate(zip(result.faces, boxes, strict=True)):
@@ -119,7 +121,7 @@ def draw_overlay(result: FrameResult, *, fps: float | None = None, bars: bool = 
         _draw_box(canvas, style, box, label_colour(face.label))
     for face, tag in zip(result.faces, tags, strict=True):
         _draw_tag(canvas, style, face, tag)
-    _draw_status(canvas, style, result, fps)
+    _draw_status(canvas, style, result, fps, tags)
     return canvas
 
 
@@ -143,18 +145,18 @@ def _tag_text(face: FaceResult) -> str:
     return f"{face.label} {int(face.probability * 100 + 1e-6)} %"
 
 
-def _tag_place(canvas: Image, style: _Style, face: FaceResult, box: _Rect) -> _Rect:
-    """Above the box, below it where there is no room, else inside it; moved into the picture sideways."""
+def _tag_place(canvas: Image, style: _Style, face: FaceResult, box: _Rect, others: Sequence[_Rect]) -> _Rect:
+    """Above the box, else below it, else inside it, where it is in the picture and covers no other face's label."""
     track_width = text_size(f"{face.track}", style.small)[0] + 2 * style.pad
     width, height = text_size(_tag_text(face), style.text)
     width, height = width + 2 * style.pad + track_width, height + style.pad
     edge = style.line // 2 + 1
-    top = box.top - height - edge + 1
-    if top < 0:
-        below = box.bottom + edge
-        top = below if below + height <= canvas.shape[0] else max(box.top + edge, 0)
-    left = min(box.left - edge, canvas.shape[1] - width)
-    return _Rect(max(left, 0), min(top, max(canvas.shape[0] - height, 0)), width, height)
+    left, last = max(min(box.left - edge, canvas.shape[1] - width), 0), max(canvas.shape[0] - height, 0)
+    inside = max(box.top + edge, 0)
+    tops = [box.top - height - edge + 1, box.bottom + edge, inside, box.bottom - height - edge]
+    places = [_Rect(left, top, width, height) for top in tops if 0 <= top <= last]
+    places.append(_Rect(left, min(inside, last), width, height))
+    return next((place for place in places if not any(place.meets(other) for other in others)), places[0])
 
 
 def _draw_tag(canvas: npt.NDArray[np.uint8], style: _Style, face: FaceResult, tag: _Rect) -> None:
@@ -210,7 +212,9 @@ def _draw_bars(canvas: npt.NDArray[np.uint8], style: _Style, face: FaceResult, p
         fill(canvas, left, middle, round(bars * min(max(probability, 0), 1)), thickness, label_colour(label))
 
 
-def _draw_status(canvas: npt.NDArray[np.uint8], style: _Style, result: FrameResult, fps: float | None) -> None:
+def _draw_status(
+    canvas: npt.NDArray[np.uint8], style: _Style, result: FrameResult, fps: float | None, tags: Sequence[_Rect]
+) -> None:
     parts = [] if fps is None else [f"{fps:.1f} fps", f"{result.times_ms.get('total', 0.0):.1f} ms"]
     if not result.faces:
         parts.append("no face")
@@ -218,7 +222,10 @@ def _draw_status(canvas: npt.NDArray[np.uint8], style: _Style, result: FrameResu
         return
     text = "  ·  ".join(parts)
     width, height = text_size(text, style.small)
-    # The lower left corner: faces and their tags are rarely there.
-    top = canvas.shape[0] - height - 3 * style.pad
-    fill(canvas, style.pad, top, width + 4 * style.pad, height + 2 * style.pad, _DARK, 0.62)
-    blend_text(canvas, text, 3 * style.pad, top + style.pad, style.small, _LIGHT)
+    width, height = width + 4 * style.pad, height + 2 * style.pad
+    # The lower corners: faces and their tags are rarely there; the right one where a tag is in the left.
+    top, right = canvas.shape[0] - height - style.pad, max(canvas.shape[1] - width - style.pad, style.pad)
+    places = [_Rect(left, top, width, height) for left in (style.pad, right)]
+    place = next((each for each in places if not any(each.meets(tag) for tag in tags)), places[0])
+    fill(canvas, place.left, place.top, place.width, place.height, _DARK, 0.62)
+    blend_text(canvas, text, place.left + 2 * style.pad, place.top + style.pad, style.small, _LIGHT)

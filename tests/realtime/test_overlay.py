@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -107,3 +108,30 @@ def test_a_frame_without_a_face_says_so():
 def test_what_is_no_image_is_refused():
     with pytest.raises(ImageError):
         draw_overlay(result(np.zeros((10, 10, 4), np.uint8)))
+
+
+def area(image: npt.NDArray[np.uint8], label: str) -> int:
+    """Pixels of a label's ground: its colour, without the thin lines of the box."""
+    mask = (image == np.array(label_colour(label), np.uint8)).all(axis=2).astype(np.uint8)
+    return int(cv2.erode(mask, np.ones((4, 4), np.uint8)).sum())
+
+
+@pytest.mark.parametrize(
+    "other", [(260, 135, 420, 295), (200, 120, 360, 280), (190, 90, 370, 270)], ids=["beside", "same", "around"]
+)
+def test_labels_of_faces_that_cross_do_not_cover_each_other(other: tuple[float, float, float, float]):
+    one, two = face((200, 120, 360, 280), "happy"), face(other, "sad")
+    alone = draw_overlay(result(gray(640, 480), one), bars=False)
+    both = draw_overlay(result(gray(640, 480), one, two), bars=False)
+    # A line that touches the ground narrows it by less than a third; a label over a label leaves a sixth.
+    assert area(both, "happy") > area(alone, "happy") * 0.7 > 0
+    assert area(both, "sad") > 0
+
+
+@pytest.mark.parametrize("size", [(640, 480), (320, 240)])
+def test_the_pace_in_the_corner_covers_no_label(size: tuple[int, int]):
+    image = gray(*size)
+    low = result(image, face((2, size[1] - 10, size[0] // 3, size[1] + 60)))
+    without, with_pace = draw_overlay(low, bars=False), draw_overlay(low, fps=25.0, bars=False)
+    assert area(without, "happy") == area(with_pace, "happy") > 0
+    assert not np.array_equal(without, with_pace)
