@@ -55,7 +55,7 @@ Grid = Annotated[dict[str, list[Any]], BeforeValidator(_grid)]
 class Search(BaseModel):
     """How the best of a grid's settings is found, on training faces alone."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     by: Literal["folds", "tune"] = Field(
         default="folds", description="folds of the training faces, or the data set's tune split"

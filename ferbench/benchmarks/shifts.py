@@ -31,6 +31,8 @@ class _Strict(BaseModel):
 class Corruptions(_Strict):
     """The ``corruptions:`` block: every row is scored on spoilt faces, too."""
 
+    model_config = ConfigDict(strict=True)
+
     names: list[str] = Field(default=list(CORRUPTIONS), description="all, or a list of corruptions", min_length=1)
     severities: list[int] = Field(default=list(SEVERITIES), description="some of 1 to 5", min_length=1)
     baseline: str | None = Field(
@@ -61,6 +63,8 @@ class Corruptions(_Strict):
 
 class Cross(_Strict):
     """The ``cross:`` block: every pipeline that learnt from one data set is scored on all the others, too."""
+
+    model_config = ConfigDict(strict=True)
 
     contempt: ContemptPolicy = Field(
         default="error", description="what becomes of contempt where a pipeline never learnt it"

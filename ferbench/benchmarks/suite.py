@@ -35,7 +35,8 @@ _ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict in types, too: "seed: true" is a mistake, and no seed of 1.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _component(group: str) -> Callable[[object], object]:
@@ -200,6 +201,13 @@ class Suite(_Strict):
     profiles: dict[str, Profile] = Field(default_factory=dict, description="the first one is the default")
     _folder: Path = PrivateAttr(default=Path())
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("schema_version", mode="before")
+    @classmethod
+    def _is_a_whole_number(cls, version: object) -> object:
+        if isinstance(version, bool | float):  # which Python takes for 1
+            raise ValueError(f"the version of the suite format is 1, not {version}")
+        return version
 
     @field_validator("scenarios")
     @classmethod

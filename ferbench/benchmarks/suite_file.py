@@ -148,7 +148,15 @@ def _expected(kind: str, message: str) -> str:
         return "letters, digits and . _ + -, a letter or a digit first"
     if kind == "too_short":
         return "one entry at least"
-    return message.removeprefix("Input should be ")
+    plain = {
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "string_type": "text; YAML takes 12, yes and 2020-01-01 for text only in quotes",
+        "bool_type": "true or false",
+        "list_type": "a list, such as [a]",
+        "dict_type": "keys and values",
+    }
+    return plain.get(kind, message.removeprefix("Input should be "))
 
 
 def _known_keys(path: Sequence[str | int]) -> list[str]:
@@ -179,7 +187,8 @@ def _locate(node: yaml.Node, path: Sequence[str | int]) -> tuple[int, str]:
             break
         node = child
     if isinstance(node, yaml.ScalarNode):
-        return line, repr(node.value)
+        # Quotes, where YAML read text: "3" is another thing than 3.
+        return line, repr(node.value) if node.tag == "tag:yaml.org,2002:str" else node.value or "nothing"
     return line, "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
 
