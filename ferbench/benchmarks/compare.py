@@ -45,7 +45,7 @@ class _Side:
 
     def scored(self, row: RowSummary) -> Scored:
         ids = [cell["id"] for cell in self._cells_of(row) if cell["kind"] == "quality"]
-        return Scored.of_tables(row.row, [self.run.items(i) for i in ids])
+        return Scored.of_folds(row.row, *self.run.pooled_items(ids))
 
     def rounds(self, row: RowSummary, latency: LatencySummary) -> list[npt.NDArray[np.float64]]:
         """Milliseconds per frame of each call, one array a round; rounds that failed left no table."""

@@ -9,6 +9,8 @@ The risk-coverage curve [1]_ says how often a pipeline errs if it may abstain fr
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,7 @@ N_POINTS = 40
 """Points of the risk-coverage curve; it begins at a fortieth of the faces, since the risk of a few is noise."""
 
 _N_RESAMPLES = 1000
+_CACHED_VALUES = 1 << 15  # 256 KiB
 
 
 def risk_coverage(confidence: Array, wrong: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
@@ -45,7 +48,8 @@ def risk_coverage(confidence: Array, wrong: npt.NDArray[np.bool_]) -> tuple[Arra
     coverage, risk : (M,) float64
         Coverage ascends to 1.
     """
-    sizes, errors = _levels(confidence, wrong, np.ones((1, len(wrong))))
+    order, first = _order(confidence)
+    sizes, errors = _levels(np.ones((1, len(wrong))), order, wrong[order].astype(np.float64), first)
     covered = sizes.cumsum(axis=1)
     return (covered / covered[:, -1:])[0], (errors.cumsum(axis=1) / covered)[0]
 
@@ -67,23 +71,46 @@ def aurc(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array | None 
     (B,) float64
         NaN for a resample without faces.
     """
-    sizes, errors = _levels(confidence, wrong, np.ones((1, len(wrong))) if weights is None else weights)
-    covered, failed = sizes.cumsum(axis=1), errors.cumsum(axis=1)
-    before, failed_before = covered - sizes, failed - errors
-    rate = errors / np.maximum(sizes, 1)
-    # The sum over j = 1..size of (failed_before + rate·j) / (before + j), by differences of harmonic numbers.
-    harmonic = np.r_[0.0, (1 / np.arange(1, covered[:, -1].max() + 1)).cumsum()]
-    steps = harmonic[covered.astype(np.intp)] - harmonic[before.astype(np.intp)]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((errors + (failed_before - rate * before) * steps).sum(axis=1) / covered[:, -1])
+    return _areas(confidence, wrong, np.ones((1, len(wrong))) if weights is None else weights, np.arange(len(wrong)))
 
 
-def _levels(confidence: Array, wrong: npt.NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:
-    """(B, M) weight, and weight of the errors, of each distinct confidence, the highest first."""
+def _areas(confidence: Array, wrong: npt.NDArray[np.bool_], drawn: Array, groups: npt.NDArray[np.int64]) -> Array:
+    """As :func:`aurc`, of (B, G) weights of groups of faces."""
+    order, first = _order(confidence)
+    members, is_wrong = groups[order], wrong[order].astype(np.float64)
+    harmonic = np.zeros(1)
+    areas = [np.zeros(0)]
+    # As many resamples at once as the processor's cache holds: there are a dozen passes over them.
+    size = max(1, _CACHED_VALUES // len(confidence))
+    for start in range(0, len(drawn), size):
+        sizes, errors = _levels(drawn[start : start + size], members, is_wrong, first)
+        covered, failed = sizes.cumsum(axis=1), errors.cumsum(axis=1)
+        before, failed_before = covered - sizes, failed - errors
+        rate = errors / np.maximum(sizes, 1)
+        # The sum over j = 1..size of (failed_before + rate·j) / (before + j), by differences of harmonic numbers.
+        if len(harmonic) <= (most := int(covered[:, -1].max())):
+            harmonic = np.r_[0.0, (1 / np.arange(1, most + 1)).cumsum()]
+        steps = np.diff(harmonic[covered.astype(np.intp)], axis=1, prepend=0.0)
+        with np.errstate(invalid="ignore"):
+            areas.append((errors + (failed_before - rate * before) * steps).sum(axis=1) / covered[:, -1])
+    return np.concatenate(areas)
+
+
+def _order(confidence: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions of the faces, the surest first, and where in them each distinct confidence begins."""
     order = np.argsort(-confidence, kind="stable")
-    first = np.flatnonzero(np.r_[True, np.diff(confidence[order]) != 0])
-    ordered = weights[:, order]
-    return np.add.reduceat(ordered, first, axis=1), np.add.reduceat(ordered * wrong[order], first, axis=1)
+    return order, np.flatnonzero(np.r_[True, np.diff(confidence[order]) != 0])
+
+
+def _levels(
+    weights: Array, members: npt.NDArray[np.int64], is_wrong: Array, first: npt.NDArray[np.int64]
+) -> tuple[Array, Array]:
+    """(B, M) weight, and weight of the errors, of each distinct confidence, the highest first."""
+    ordered = np.take(weights, members, axis=1)
+    errors = ordered * is_wrong
+    if len(first) == len(members):
+        return ordered, errors
+    return np.add.reduceat(ordered, first, axis=1), np.add.reduceat(errors, first, axis=1)
 
 
 def summarise_confidence(
@@ -116,9 +143,9 @@ def summarise_confidence(
     in_bin = (which[:, None] == np.unique(which)[None, :]).astype(np.float64)
     areas, accuracies = [], []
     for drawn in resample_weights(n_groups, _N_RESAMPLES, seed) if n_groups > 1 else ():
-        weights = drawn[:, groups]
-        areas.append(aurc(confidence, wrong, weights))
+        areas.append(_areas(confidence, wrong, drawn, groups))
         if not is_single:
+            weights = drawn[:, groups]
             with np.errstate(invalid="ignore"):
                 accuracies.append((weights * right) @ in_bin / (weights @ in_bin))
     area = float(aurc(confidence, wrong)[0])
@@ -140,15 +167,22 @@ def summarise_confidence(
 def _bins(
     confidence: Array, right: npt.NDArray[np.bool_], in_bin: Array, accuracies: Array | None
 ) -> list[ReliabilityBin]:
-    from scipy.stats import binomtest
-
     bins = []
     for i, member in enumerate(in_bin.T.astype(bool)):
         n, k = int(member.sum()), int(right[member].sum())
         if accuracies is None:
-            low, high = binomtest(k, n).proportion_ci(0.95, method="wilson")
+            low, high = _wilson(k, n)
         else:
             low, high = np.nanpercentile(accuracies[:, i], [2.5, 97.5])
         mean = float(confidence[member].mean())
         bins.append(ReliabilityBin(n=n, confidence=mean, accuracy=k / n, low=float(low), high=float(high)))
     return bins
+
+
+@lru_cache(maxsize=4096)
+def _wilson(k: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of k right of n. Bins of equal mass have few sizes, and scipy takes a millisecond each."""
+    from scipy.stats import binomtest
+
+    low, high = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)

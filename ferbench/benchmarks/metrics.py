@@ -131,15 +131,18 @@ def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str
     counts = (w @ sums.confusion.reshape(len(sums.confusion), -1)).reshape(len(w), n_classes, n_classes + 1)
     losses = w @ sums.losses
     bins = (w @ sums.bins.reshape(len(sums.bins), -1)).reshape(len(w), N_BINS, 3)
-    seen = counts.copy()
-    seen[:, :, -1] = 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        n_seen = seen.sum(axis=(1, 2))
-        detected = confusion_metrics(seen)
+        end_to_end = confusion_metrics(counts)
+        if counts[:, :, -1].any():
+            counts[:, :, -1] = 0
+            detected = confusion_metrics(counts)
+        else:
+            detected = dict(end_to_end)  # no face was missed
+        n_seen = counts.sum(axis=(1, 2))
         detected["log_loss"] = losses[:, 0] / n_seen
         detected["brier"] = losses[:, 1] / n_seen
         detected["ece"] = np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n_seen
-        return {"detected": detected, "end_to_end": confusion_metrics(counts)}
+        return {"detected": detected, "end_to_end": end_to_end}
 
 
 def calibration_noise(sums: Sufficient, weights: Array) -> Array:

@@ -16,13 +16,15 @@ from ferbench.benchmarks.evidence import ConfidenceSummary, FoldTest, OmnibusTes
 from ferbench.benchmarks.metrics import Sufficient, confusion_metrics, sufficient
 from ferbench.benchmarks.records import Comparison
 from ferbench.benchmarks.resampling import (
-    difference_interval,
-    difference_p,
+    METRICS,
+    DrawnDifference,
     draw_metrics,
+    pairwise_difference,
     rank_stability,
 )
 from ferbench.benchmarks.significance import cochran_q, corrected_t_test, permutation_q
 from ferbench.benchmarks.statistics import holm, paired_test, tie_groups
+from ferbench.errors import RunError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,26 +79,41 @@ class Scored:
     @cached_property
     def sums(self) -> Sufficient:
         """Sums per group."""
-        position = {label: i for i, label in enumerate(self.labels)}
-        truth = np.asarray(self.items["truth"].map(position), dtype=np.int64)
-        predicted = np.asarray(self.items["predicted"].map(position).fillna(-1), dtype=np.int64)
-        probabilities = self.items[[f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
-        return sufficient(truth, predicted, probabilities, self.groups)
-
-    @classmethod
-    def of_tables(cls, name: str, tables: Sequence[pd.DataFrame]) -> Scored:
-        """A row from the tables of its folds, or of its one split."""
         import pandas as pd
 
-        items = pd.concat(tables, ignore_index=True)
-        return cls(name, items, labels_of(items), [len(table) for table in tables] if len(tables) > 1 else [])
+        labels = pd.Index(self.labels)
+        truth = labels.get_indexer(pd.Index(self.items["truth"])).astype(np.int64)
+        predicted = labels.get_indexer(pd.Index(self.items["predicted"])).astype(np.int64)  # -1 where it is empty
+        if (truth < 0).any():
+            raise RunError(
+                f"faces of {self.name or 'a row'} have a label that it does not know",
+                got=str(self.items["truth"].iloc[int((truth < 0).argmax())]),
+                expected=", ".join(self.labels),
+            )
+        return sufficient(truth, predicted, self._probabilities, self.groups)
+
+    @cached_property
+    def fold_accuracies(self) -> Array:
+        """(J,) float64: end to end; none where there was one split."""
+        ends = np.cumsum([0, *self.folds])
+        return np.array([self.right[i:j].mean() for i, j in pairwise(ends)])
+
+    @cached_property
+    def _probabilities(self) -> Array:
+        return self.items[[f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
+
+    @classmethod
+    def of_folds(cls, name: str, items: pd.DataFrame, sizes: list[int]) -> Scored:
+        """A row from the faces of its folds, or of its one split, and how many there are of each."""
+        return cls(name, items, labels_of(items), sizes if len(sizes) > 1 else [])
 
     def confidence(self, seed: int) -> ConfidenceSummary | None:
         """What its confidence is worth, on the faces that were found."""
         found = self.items["detected"].to_numpy(dtype=bool)
-        probabilities = self.items.loc[found, [f"p_{label}" for label in self.labels]].to_numpy(dtype=np.float64)
         groups = np.unique(self.groups[found], return_inverse=True)[1].astype(np.int64)
-        return summarise_confidence(probabilities.max(axis=1, initial=0.0), self.right[found], groups, seed)
+        return summarise_confidence(
+            self._probabilities[found].max(axis=1, initial=0.0), self.right[found], groups, seed
+        )
 
     def value(self, metric: str) -> float:
         """An end-to-end metric of all faces."""
@@ -155,14 +172,19 @@ def compare_rows(dataset: str, rows: Sequence[Scored], seed: int) -> tuple[list[
     }
     pairs = [pair for some in together for pair in combinations(some, 2)]
     p_values = [paired_test(a.right, b.right, a.subjects, seed) for a, b in pairs]
-    f1_draws = [draws[a.name]["macro_f1"] - draws[b.name]["macro_f1"] for a, b in pairs]
-    f1_p_values = [difference_p(drawn, len(a.sums.confusion)) for drawn, (a, _) in zip(f1_draws, pairs, strict=True)]
+    drawn = {
+        metric: [
+            pairwise_difference(draws[a.name][metric], draws[b.name][metric], len(a.sums.confusion)) for a, b in pairs
+        ]
+        for metric in METRICS
+    }
+    f1_holm = holm([one.p for one in drawn["macro_f1"]])
+    accuracies = {row.name: row.right.mean() for row in rows}
     result = []
-    for (a, b), p, p_holm, f1_drawn, f1_p, f1_holm in zip(
-        pairs, p_values, holm(p_values), f1_draws, f1_p_values, holm(f1_p_values), strict=True
+    for (a, b), p, p_holm, drawn_accuracy, drawn_f1, f1_p_holm in zip(
+        pairs, p_values, holm(p_values), drawn["accuracy"], drawn["macro_f1"], f1_holm, strict=True
     ):
-        difference = float(a.right.mean() - b.right.mean())
-        low, high = difference_interval(draws[a.name]["accuracy"] - draws[b.name]["accuracy"])
+        difference = float(accuracies[a.name] - accuracies[b.name])
         result.append(
             Comparison(
                 dataset=dataset,
@@ -172,9 +194,9 @@ def compare_rows(dataset: str, rows: Sequence[Scored], seed: int) -> tuple[list[
                 p=p,
                 p_holm=p_holm,
                 verdict=_verdict(difference, p_holm),
-                low=low,
-                high=high,
-                macro_f1=_f1_difference(a, b, f1_drawn, f1_p, f1_holm),
+                low=drawn_accuracy.low,
+                high=drawn_accuracy.high,
+                macro_f1=_f1_difference(a, b, drawn_f1, f1_p_holm),
                 folds=_fold_test(a, b),
             )
         )
@@ -197,17 +219,16 @@ def _verdict(difference: float, p_holm: float) -> Literal["better", "worse", "ti
     return "tie" if p_holm >= ALPHA else "better" if difference > 0 else "worse"
 
 
-def _f1_difference(a: Scored, b: Scored, drawn: Array, p: float, p_holm: float) -> PairedDifference:
+def _f1_difference(a: Scored, b: Scored, drawn: DrawnDifference, p_holm: float) -> PairedDifference:
     difference = a.value("macro_f1") - b.value("macro_f1")
-    low, high = difference_interval(drawn)
     return PairedDifference(
         difference=difference,
-        low=low,
-        high=high,
-        p=p,
+        low=drawn.low,
+        high=drawn.high,
+        p=drawn.p,
         p_holm=p_holm,
         verdict=_verdict(difference, p_holm),
-        n_resamples=len(drawn),
+        n_resamples=drawn.n,
     )
 
 
@@ -221,10 +242,8 @@ def _fold_test(a: Scored, b: Scored) -> FoldTest | None:
     """Corrected resampled t-test of the accuracies of two rows over their folds; None without folds."""
     if len(a.folds) < 2 or a.folds != b.folds:
         return None
-    ends = np.cumsum([0, *a.folds])
-    gaps = [float(a.right[i:j].mean() - b.right[i:j].mean()) for i, j in pairwise(ends)]
-    n_test = float(np.mean(a.folds))
-    return corrected_t_test(gaps, ends[-1] - n_test, n_test)
+    n_test = sum(a.folds) / len(a.folds)
+    return corrected_t_test((a.fold_accuracies - b.fold_accuracies).tolist(), sum(a.folds) - n_test, n_test)
 
 
 def tie_numbers(rows: Sequence[Scored], pairs: Sequence[Comparison]) -> dict[str, int]:

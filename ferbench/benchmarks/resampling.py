@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,19 @@ from ferbench.benchmarks.metrics import Sufficient
 from ferbench.benchmarks.statistics import resample_weights
 from ferbench.errors import ShapeError
 
-__all__ = ["METRICS", "difference_interval", "difference_p", "draw_metrics", "n_resamples_for", "rank_stability"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+__all__ = [
+    "METRICS",
+    "DrawnDifference",
+    "difference_interval",
+    "difference_p",
+    "draw_metrics",
+    "n_resamples_for",
+    "pairwise_difference",
+    "rank_stability",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -21,6 +35,7 @@ METRICS = ("accuracy", "macro_f1")
 
 _MOST_RESAMPLES, _LEAST_RESAMPLES = 9_999, 999
 _MOST_DRAWS = 200_000_000  # some seconds of drawing
+_CACHED_RESAMPLES = 512
 
 
 def n_resamples_for(n_groups: int) -> int:
@@ -49,26 +64,50 @@ def draw_metrics(rows: Sequence[Sufficient], *, seed: int, n_resamples: int | No
     ShapeError
         If the rows have different groups.
     """
-    from scipy.sparse import csr_array
-
     sizes = {len(row.confusion) for row in rows}
     if len(sizes) > 1:
         raise ShapeError("rows can be resampled together only over the same groups", got=sorted(sizes))
     n_groups = sizes.pop() if sizes else 0
-    # Where a group is one face its counts hold three ones at most: as a sparse matrix this costs a fraction.
-    counts_of = [csr_array(_margins(row.confusion).T) for row in rows]
-    b = n_resamples_for(n_groups) if n_resamples is None else n_resamples
-    chunks: list[dict[str, list[Array]]] = [{name: [] for name in METRICS} for _ in rows]
-    for weights in resample_weights(n_groups, b, seed) if n_groups > 1 else ():
-        transposed = np.ascontiguousarray(weights.T)
-        for sparse, chunk in zip(counts_of, chunks, strict=True):
-            right, support, called = np.split(np.asarray(sparse @ transposed), 3)
-            occurs = support > 0
-            f1 = np.divide(2 * right, support + called, out=np.zeros(right.shape), where=occurs)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                chunk["accuracy"].append(right.sum(axis=0) / support.sum(axis=0))
-                chunk["macro_f1"].append(f1.sum(axis=0) / occurs.sum(axis=0))
-    return [{name: np.concatenate(v) if v else np.zeros(0) for name, v in chunk.items()} for chunk in chunks]
+    b = (n_resamples_for(n_groups) if n_resamples is None else n_resamples) if n_groups > 1 else 0
+    draws = {name: np.zeros((len(rows), b)) for name in METRICS}
+    counted = [(alike, *_joined([rows[i] for i in alike])) for alike in _of_one_width(rows)]
+    start = 0
+    for drawn in resample_weights(n_groups, b, seed) if b else ():
+        for weights in np.split(drawn, range(_CACHED_RESAMPLES, len(drawn), _CACHED_RESAMPLES)):
+            end = start + len(weights)
+            for alike, counts, n_classes in counted:
+                sums = counts @ np.ascontiguousarray(weights.T, dtype=counts.dtype)
+                shape = len(alike), 3, n_classes, len(weights)
+                right, support, called = np.moveaxis(np.asarray(sums, dtype=np.float64).reshape(shape), 1, 0)
+                occurs = support > 0
+                f1 = np.divide(2 * right, support + called, out=np.zeros(right.shape), where=occurs)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    draws["accuracy"][alike, start:end] = right.sum(axis=1) / support.sum(axis=1)
+                    draws["macro_f1"][alike, start:end] = f1.sum(axis=1) / occurs.sum(axis=1)
+            start = end
+    return [{name: draws[name][i] for name in METRICS} for i in range(len(rows))]
+
+
+def _of_one_width(rows: Sequence[Sufficient]) -> list[list[int]]:
+    """Positions of rows that choose among as many expressions."""
+    by_width: dict[int, list[int]] = {}
+    for i, row in enumerate(rows):
+        by_width.setdefault(row.confusion.shape[1], []).append(i)
+    return list(by_width.values())
+
+
+def _joined(rows: Sequence[Sufficient]) -> tuple[csr_array, int]:
+    """What the metrics of rows are made of, as one (K 3 C, G) matrix, and C.
+
+    Where a group is one face its counts hold three ones at most: as a sparse matrix this costs a fraction. Counts are
+    whole numbers, exact in 32 bits up to 2**24.
+    """
+    from scipy.sparse import csr_array, vstack
+
+    margins = [_margins(row.confusion) for row in rows]
+    is_exact = max(float(one.max(initial=0)) for one in margins) * len(margins[0]) < 2**24
+    kind = np.float32 if is_exact else np.float64
+    return csr_array(vstack([csr_array(one.T.astype(kind)) for one in margins])), rows[0].confusion.shape[1]
 
 
 def _margins(confusion: Array) -> Array:
@@ -92,6 +131,23 @@ def difference_p(draws: Array, n_groups: int) -> float:
         return 1.0
     smaller = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     return min(1.0, max(2 * (smaller + 1) / (len(draws) + 1), 2.0 ** (1 - n_groups)))
+
+
+@dataclass(frozen=True)
+class DrawnDifference:
+    """What n draws of a difference say: its p value, and its 95 % interval where there are draws."""
+
+    p: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def pairwise_difference(a: Array, b: Array, n_groups: int) -> DrawnDifference:
+    """:func:`difference_p` and :func:`difference_interval` of a metric of two rows on the same resamples."""
+    # Sorted, since that takes less time than looking for four places in what is not.
+    drawn = np.sort(a - b)
+    return DrawnDifference(difference_p(drawn, n_groups), *difference_interval(drawn), len(drawn))
 
 
 def difference_interval(draws: Array, level: float = 0.95) -> tuple[float | None, float | None]:

@@ -85,11 +85,9 @@ def summarise_robustness(run: Run, plan: Plan, parts: Mapping[str, Part]) -> lis
 
 
 def _faces(run: Run, cells: Sequence[Cell], names: Sequence[str], severities: Sequence[int]) -> _Faces:
-    import pandas as pd
-
     def pooled(chosen: Sequence[Cell]) -> pd.DataFrame:
         ordered = sorted(chosen, key=lambda cell: cell.fold or 0)
-        return pd.concat([run.items(cell.id) for cell in ordered], ignore_index=True)
+        return run.pooled_items([cell.id for cell in ordered])[0]
 
     clean = pooled([cell for cell in cells if cell.kind == "quality"])
     ids = clean["id"].to_numpy(dtype=np.str_)

@@ -108,7 +108,7 @@ def corrected_t_test(differences: Sequence[float], n_train: float, n_test: float
     FoldTest or None
         None for fewer than two folds, or where all folds differ by the same: no variance, no test.
     """
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     values = np.asarray(differences, dtype=np.float64)
     # Differences of shares of 0.3 - 0.2 and 0.4 - 0.3 are equal but for their last bits, which are no variance.
@@ -116,7 +116,7 @@ def corrected_t_test(differences: Sequence[float], n_train: float, n_test: float
         return None
     variance = (1 / len(values) + n_test / n_train) * values.var(ddof=1)
     t, df = float(values.mean() / np.sqrt(variance)), len(values) - 1
-    return FoldTest(difference=float(values.mean()), t=t, df=df, p=float(2 * student.sf(abs(t), df)))
+    return FoldTest(difference=float(values.mean()), t=t, df=df, p=float(2 * stdtr(df, -abs(t))))
 
 
 def friedman_nemenyi(scores: Mapping[str, Mapping[str, float]]) -> AcrossDatasets | None:

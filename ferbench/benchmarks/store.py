@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from ferbench.errors import RunError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyarrow import Table
 
 __all__ = ["SCRATCH", "Run", "utc_now", "write_atomically"]
 
@@ -193,14 +194,27 @@ class Run:
 
     def items(self, cell_id: str) -> pd.DataFrame:
         """Faces of a scored cell: id, subject, truth, predicted, detected, ``p_<label>``; of spoilt ones severity."""
-        return self._read_table("quality", cell_id)
+        return _as_frame(self._read_table("quality", cell_id))
+
+    def pooled_items(self, cell_ids: Sequence[str]) -> tuple[pd.DataFrame, list[int]]:
+        """Faces of several scored cells, one below the other, and how many there are of each; at least one cell."""
+        import pandas as pd
+        from pyarrow import concat_tables
+
+        tables = [self._read_table("quality", cell_id) for cell_id in cell_ids]
+        sizes = [len(table) for table in tables]
+        # Joined before they become frames, which takes longer than reading them. Tables of other columns, or types, as
+        # where nobody of a fold has a subject, are joined by pandas, which knows what they have in common.
+        if all(table.schema.equals(tables[0].schema) for table in tables[1:]):
+            return _as_frame(concat_tables(tables)), sizes
+        return pd.concat([_as_frame(table) for table in tables], ignore_index=True), sizes
 
     def times(self, cell_id: str) -> pd.DataFrame:
         """Frames of a latency cell, nanoseconds per stage."""
-        return self._read_table("latency", cell_id)
+        return _as_frame(self._read_table("latency", cell_id))
 
-    def _read_table(self, kind: str, cell_id: str) -> pd.DataFrame:
-        from pyarrow import ArrowException
+    def _read_table(self, kind: str, cell_id: str) -> Table:
+        from pyarrow import ArrowException, BufferReader
         from pyarrow.parquet import ParquetFile
 
         path = self._table_path(kind, cell_id)
@@ -208,8 +222,7 @@ class Run:
             raise RunError(f"cell {cell_id} has no {_TABLES[kind]}", expected=path, fix="run the suite again")
         # pandas.read_parquet takes three times as long for a small table, and a run has thousands of them.
         try:
-            with ParquetFile(path) as file:
-                table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+            table: Table = ParquetFile(BufferReader(path.read_bytes())).read(use_threads=False)
         except (ArrowException, OSError) as error:
             raise RunError(
                 f"cannot read a table of cell {cell_id}, {path}",
@@ -271,6 +284,11 @@ class Run:
             If it was not built yet, cannot be read, or has another schema version.
         """
         return read_summary(self.folder / "summary.json")
+
+
+def _as_frame(table: Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    return frame
 
 
 def _stamp() -> str:

@@ -154,13 +154,7 @@ class _Row:
             error=self.error,
             quality=None
             if self.scored is None
-            else summarise_quality(
-                self.scored.items,
-                self.scored.labels,
-                detector_bypassed=self.bypassed,
-                seed=self.seed,
-                tie_group=tie_group,
-            ),
+            else _quality(self.scored, detector_bypassed=self.bypassed, seed=self.seed, tie_group=tie_group),
             latency=self.latency,
             confidence=None if self.scored is None else self.scored.confidence(self.seed),
             fit_seconds=float(np.mean([m["fit_seconds"] for m in fitted])) if fitted else None,
@@ -199,8 +193,7 @@ def _row(
     elif missing := n_planned - len(outcomes):
         status = "skipped"
         error = CellError(type="Incomplete", message=f"{missing} of {n_planned} folds are not done yet")
-    tables = [run.items(c.id) for c in scored] if status == "ok" else []
-    faces = Scored.of_tables(first.row, tables) if tables else None
+    faces = Scored.of_folds(first.row, *run.pooled_items([c.id for c in scored])) if status == "ok" else None
     agreements = [part.metrics["agreement"] for part in outcomes if "agreement" in part.metrics]
     failed_rounds = [parts[cell.id] for cell in timed if parts[cell.id].status != "ok"]
     if status == "ok" and failed_rounds:
@@ -268,7 +261,11 @@ def summarise_quality(
     tie_group : int
         Number of the group of rows that cannot be told apart.
     """
-    sums = Scored("", items, labels).sums
+    return _quality(Scored("", items, labels), detector_bypassed=detector_bypassed, seed=seed, tie_group=tie_group)
+
+
+def _quality(scored: Scored, *, detector_bypassed: bool, seed: int, tie_group: int) -> QualitySummary:
+    items, labels, sums = scored.items, scored.labels, scored.sums
     estimates = bootstrap(sums, seed=seed)
     confusion = sums.confusion.sum(axis=0).astype(np.int64)
     scores = class_scores(confusion)

@@ -43,10 +43,11 @@ def stage_times(ms: npt.NDArray[np.float64]) -> StageTimes:
         :func:`percentile_interval`; that of the median is None where n is too small for one (below 6).
     """
     carried = [p for p, needed in PERCENTILE_FRAMES.items() if len(ms) >= needed]
-    percentiles: dict[str, float | None] = {f"p{p}": float(np.percentile(ms, p)) for p in carried}
+    ordered = np.sort(ms)
+    first, third, *values = (float(value) for value in np.percentile(ordered, [25, 75, *carried]))
+    percentiles: dict[str, float | None] = {f"p{p}": value for p, value in zip(carried, values, strict=True)}
     for p in (50, *carried):
-        percentiles[f"p{p}_low"], percentiles[f"p{p}_high"] = percentile_interval(ms, p)
-    quartiles = np.percentile(ms, [25, 75])
+        percentiles[f"p{p}_low"], percentiles[f"p{p}_high"] = _interval_of(ordered, p)
     return StageTimes(
         n=len(ms),
         p50=float(np.median(ms)),
@@ -54,7 +55,7 @@ def stage_times(ms: npt.NDArray[np.float64]) -> StageTimes:
         mean=float(ms.mean()),
         mad=_mad(ms),
         min=float(ms.min()),
-        iqr=float(quartiles[1] - quartiles[0]),
+        iqr=third - first,
     )
 
 
@@ -63,9 +64,12 @@ def percentile_interval(values: npt.NDArray[np.float64], p: float) -> tuple[floa
 
     It assumes nothing of the distribution, only that calls are independent.
     """
-    low, high = _ranks(len(values), p)
-    ordered = np.sort(values)
-    return None if low < 0 else float(ordered[low]), None if high >= len(values) else float(ordered[high])
+    return _interval_of(np.sort(values), p)
+
+
+def _interval_of(ordered: npt.NDArray[np.float64], p: float) -> tuple[float | None, float | None]:
+    low, high = _ranks(len(ordered), p)
+    return None if low < 0 else float(ordered[low]), None if high >= len(ordered) else float(ordered[high])
 
 
 @cache
@@ -100,8 +104,9 @@ def summarise_latency(rounds: Sequence[tuple[Mapping[str, Any], pd.DataFrame]]) 
     scenario, device, threads, frames = settings.pop()
     times = pd.concat([t for _, t in rounds], ignore_index=True)
     stages = {stage: stage_times(per_frame_ms(times, stage)) for stage in STAGES if f"{stage}_ns" in times}
-    round_p50 = [float(np.median(per_frame_ms(t, "total"))) for _, t in rounds]
-    unstable = _instabilities([per_frame_ms(t, "total") for _, t in rounds], round_p50)
+    totals = [per_frame_ms(t, "total") for _, t in rounds]
+    round_p50 = [float(np.median(ms)) for ms in totals]
+    unstable = _instabilities(totals, round_p50)
 
     metrics = [m for m, _ in rounds]
     facts = Facts(metrics, threads, n_frames=int(times["n_frames"].sum()))
@@ -136,8 +141,9 @@ def summarise_latency(rounds: Sequence[tuple[Mapping[str, Any], pd.DataFrame]]) 
 def per_frame_ms(times: pd.DataFrame, stage: str) -> npt.NDArray[np.float64]:
     """Milliseconds a frame that each call spent in a stage, one value a call."""
     # A stage missing in one round of several is a call without a face in all of it: it took no time.
-    values = times[f"{stage}_ns"].fillna(0).clip(lower=0)
-    return np.asarray(values / times["n_frames"] / 1e6, dtype=np.float64)
+    values = times[f"{stage}_ns"].to_numpy(dtype=np.float64)
+    taken = np.where(values > 0, values, 0.0)
+    return np.asarray(taken / times["n_frames"].to_numpy(dtype=np.float64) / 1e6)
 
 
 def _call_ms(times: pd.DataFrame) -> npt.NDArray[np.float64]:

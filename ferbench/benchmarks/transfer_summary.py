@@ -30,7 +30,6 @@ def summarise_transfers(run: Run, plan: Plan, parts: Mapping[str, Part]) -> list
     """The cross-dataset matrix: what was learnt and scored on one data set, on two, and what is refused."""
     if plan.suite.cross is None:
         return []
-    import pandas as pd
 
     own: dict[_Key, list[Cell]] = defaultdict(list)
     for cell in plan.of_kind("quality"):
@@ -48,7 +47,7 @@ def summarise_transfers(run: Run, plan: Plan, parts: Mapping[str, Part]) -> list
         if problem := problem_of(cells, parts):
             result.append(TransferSummary.model_validate({**head, "status": problem[0], "reason": problem[1]}))
             continue
-        items = pd.concat([run.items(cell.id) for cell in cells], ignore_index=True)
+        items, _ = run.pooled_items([cell.id for cell in cells])
         if saved is None:
             diagonal[row, dataset] = items
         result.append(_transfer(head, items, {}, None, plan.suite.seed))
