@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ METHODS = ("default", "ror", "uniform", "nri-uniform")
 of set bits of codes with at most two changes around the circle, one label for all others; ``nri-uniform``: the same,
 with rotations told apart."""
 
-_CHUNK_PIXELS = 64 * 48 * 48
+_CHUNK_PIXELS = 8 * 48 * 48
 """Pixels worked on at once: enough to spread the cost of the calls, few enough for the temporary arrays to stay in a
 CPU's cache."""
 
@@ -82,6 +82,7 @@ def lbp_codes(crops: npt.NDArray[np.uint8], points: int = 8, radius: float = 1.0
     return out
 
 
+@cache
 def _offsets(points: int, radius: float) -> list[tuple[float, float]]:
     """Row and column offset of each neighbour, rounded to five decimals as scikit-image does."""
     angles = [2 * math.pi * p / points for p in range(points)]
@@ -130,47 +131,71 @@ def _codes_general(crops: npt.NDArray[np.uint8], points: int, radius: float) -> 
 # 70 and 29 have nearly the same ratio and keep the sum within 16 bits (70 * 255 + 29 * 510 = 32,640); the sign can
 # differ only where |70 x + 29 y| <= 2 (tested for all x and y).
 _DIAGONAL, _STRAIGHT, _UNSURE = np.int16(70), np.int16(29), 2
+_BITS = (1 << np.arange(8, dtype=np.uint8))[:, None]
 
 
 def _codes_8_1(crops: npt.NDArray[np.uint8], points: int, radius: float) -> Codes:
-    h, w = crops.shape[1:]
+    n, h, w = crops.shape
     padded = _padded(crops, 1, np.int16)
     # Seen as one long row, a neighbour is a fixed distance away; all steps run over contiguous memory, and what is
-    # computed for the margins in passing is thrown away.
+    # computed for the margins in passing is thrown away. Neighbours are worked on together: with a single crop, it is
+    # the number of calls that takes the time.
     flat, width = padded.ravel(), w + 2
     first = width + 1
     length = flat.size - 2 * first
-    centre = flat[first : first + length]
-    is_inside = _padded(np.ones_like(crops), 1, bool).ravel()[first : first + length]
-    offsets = _offsets(points, radius)
-    ahead = [first + round(dy) * width + round(dx) for dy, dx in offsets]
-    differences = [flat[start : start + length] - centre for start in ahead]
+    differences = np.empty((points, length), np.int16)
+    for difference, (dy, dx) in zip(differences, _offsets(points, radius), strict=True):
+        start = first + round(dy) * width + round(dx)
+        np.subtract(flat[start : start + length], flat[first : first + length], out=difference)
+    straight, diagonal = differences[::2], differences[1::2]
+    is_set = np.empty(differences.shape, bool)
+    np.greater_equal(straight, 0, out=is_set[::2])
+    beside = np.empty_like(straight)
+    np.add(straight[:-1], straight[1:], out=beside[:-1])
+    np.add(straight[-1], straight[0], out=beside[-1])
+    beside *= _STRAIGHT
+    diagonal *= _DIAGONAL
+    beside += diagonal
+    np.greater(beside, 0, out=is_set[1::2])
+    is_unsure = np.abs(beside, out=beside) <= _UNSURE
+    is_unsure &= _is_inside(n, h, w)
+    which, unsure = np.divmod(np.flatnonzero(is_unsure), length)
+    is_set[2 * which + 1, unsure] = _is_set_at(flat, unsure + first, (h, w), which)
+    # numpy multiplies bytes eight times as fast as it shifts them.
+    bits = is_set.view(np.uint8)
+    bits *= _BITS
     codes = np.zeros(flat.size, np.uint8)
-    for p in range(points):
-        if p % 2 == 0:
-            is_set = differences[p] >= 0
-        else:
-            beside = differences[p - 1] + differences[(p + 1) % points]
-            beside *= _STRAIGHT
-            beside += differences[p] * _DIAGONAL
-            is_set = beside > 0
-            unsure = np.flatnonzero((np.abs(beside, out=beside) <= _UNSURE) & is_inside)
-            is_set[unsure] = _is_set_at(flat, unsure + first, (h, w), offsets[p])
-        bit = is_set.view(np.uint8)
-        # numpy multiplies bytes eight times as fast as it shifts them.
-        codes[first : first + length] |= np.multiply(bit, np.uint8(1 << p), out=bit)
+    np.bitwise_or.reduce(bits, axis=0, out=codes[first : first + length])
     return codes.reshape(padded.shape)[:, 1:-1, 1:-1].astype(np.uint16)
 
 
+@lru_cache(maxsize=8)
+def _is_inside(n: int, h: int, w: int) -> npt.NDArray[np.bool_]:
+    """Which pixels of crops with a margin of one, as one long row from the first to the last inside, are no margin."""
+    inside = _padded(np.ones((n, h, w), np.uint8), 1, bool).ravel()
+    return inside[w + 3 : inside.size - (w + 3)]
+
+
+@lru_cache(maxsize=8)
+def _diagonal_fractions(h: int, w: int) -> tuple[_Grid, _Grid]:
+    """Weights of the farther row (4, h) and column (4, w) for each diagonal neighbour."""
+    diagonal = _offsets(8, 1)[1::2]
+    return np.stack([_fractions(h, dy) for dy, _ in diagonal]), np.stack([_fractions(w, dx) for _, dx in diagonal])
+
+
 def _is_set_at(
-    flat: npt.NDArray[np.int16], centre: npt.NDArray[np.intp], shape: tuple[int, int], offset: tuple[float, float]
+    flat: npt.NDArray[np.int16], centre: npt.NDArray[np.intp], shape: tuple[int, int], which: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
-    """The general formula for single pixels, at indices into (N, h + 2, w + 2) crops with a margin of one."""
-    (h, w), (dy, dx) = shape, offset
-    width = w + 2
+    """The general formula for single pixels and one of their diagonal neighbours each.
+
+    Pixels are indices into (N, h + 2, w + 2) crops with a margin of one, seen as one long row.
+    """
+    (h, w), width = shape, shape[1] + 2
     row, column = np.divmod(centre % ((h + 2) * width), width)
-    below, right = _fractions(h, dy)[row - 1], _fractions(w, dx)[column - 1]
-    corner = centre + math.floor(dy) * width + math.floor(dx)
+    fractions = _diagonal_fractions(h, w)
+    below, right = fractions[0][which, row - 1], fractions[1][which, column - 1]
+    away = np.array([math.floor(dy) * width + math.floor(dx) for dy, dx in _offsets(8, 1)[1::2]])
+    corner = centre + away[which]
     top = flat[corner] * (1 - right) + flat[corner + 1] * right
     bottom = flat[corner + width] * (1 - right) + flat[corner + width + 1] * right
     return np.asarray(top * (1 - below) + bottom * below >= flat[centre])
