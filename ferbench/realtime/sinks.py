@@ -6,8 +6,10 @@ import csv
 import json
 import os
 import sys
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
@@ -120,13 +122,33 @@ def open_tables(
     return tables
 
 
+_stderr_lock = threading.Lock()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Close the process' standard error for a moment: OpenCV (4.14) says there, past its own log, that WebM has no
+    number for VP8, and writes VP8 all the same.
+    """
+    with _stderr_lock:
+        kept = os.dup(2)
+        try:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 class VideoSink:
-    """A video file of RGB frames (MPEG-4, no audio). It can be played once it is closed.
+    """A video file of RGB frames, no audio. It can be played once it is closed.
 
     Parameters
     ----------
     path : path or str
-        File to write, ``.mp4``, ``.mov``, ``.avi`` or ``.mkv``.
+        File to write: ``.webm`` (VP8) plays in browsers; ``.mp4``, ``.mov``, ``.avi`` and ``.mkv`` (MPEG-4 part 2) in
+        players, and are written many times faster.
     fps : float
         Frames a second of the file.
     keep_time : bool
@@ -134,7 +156,7 @@ class VideoSink:
         life. Off, each frame written is one frame of the film.
     """
 
-    SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv")
+    SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
     # A camera that was lost for minutes should not fill the disk with the picture it last saw.
     _LONGEST_REPEAT_S = 10.0
 
@@ -192,13 +214,16 @@ class VideoSink:
         # MPEG-4 has even sides only, and OpenCV's writer cuts odd ones without a word; a border row is added instead.
         height, width = (side + side % 2 for side in image.shape[:2])
         self._size = (width, height)
-        with silent_opencv():
-            self._writer = cv2.VideoWriter(
-                str(self._path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size
-            )
+        is_webm = self._path.suffix.lower() == ".webm"
+        # H.264 and AV1 play in browsers too, but OpenCV's wheels (4.14) bring no encoder of theirs; VP9 takes longer.
+        codec = cv2.VideoWriter.fourcc(*("VP80" if is_webm else "mp4v"))
+        with silent_opencv(), _silent_stderr() if is_webm else nullcontext():
+            self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, self._size)
         if not self._writer.isOpened():
             raise SourceError(
-                f"cannot write {self._path}", got=f"{width}×{height}", fix="check that the folder can be written to"
+                f"cannot write {self._path}",
+                got=f"{width}×{height}",
+                fix="check that the folder can be written to" + (", or write .mp4" if is_webm else ""),
             )
 
     def _fitted(self, image: Image) -> npt.NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,23 @@ def test_the_folder_of_a_table_is_made_and_an_impossible_one_is_an_error(tmp_pat
 # -- video ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
-def test_a_film_plays_back_with_the_same_number_of_frames(tmp_path: Path, frames_in: FramesIn, suffix: str):
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov", ".webm"])
+def test_a_film_plays_back_with_the_same_number_of_frames(
+    tmp_path: Path, frames_in: FramesIn, suffix: str, capfd: pytest.CaptureFixture[str]
+):
     path = tmp_path / f"out{suffix}"
     with VideoSink(path, 25.0) as sink:
         for i in range(17):
             sink.write(np.full((48, 64, 3), 10 * i, np.uint8))
     assert frames_in(path) == 17
+    assert capfd.readouterr().err == "", "OpenCV talks past Python"
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
 
 
-def test_a_film_keeps_colours_and_rate(tmp_path: Path):
-    path = tmp_path / "out.mp4"
+@pytest.mark.parametrize("name", ["out.mp4", "out.webm"])
+def test_a_film_keeps_colours_and_rate(tmp_path: Path, name: str):
+    path = tmp_path / name
     with VideoSink(path, 29.97) as sink:
         for _ in range(5):
             sink.write(np.full((64, 64, 3), (220, 40, 20), np.uint8))
