@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import textwrap
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +18,7 @@ from ferbench.registry import GROUPS, entries
 
 __all__ = ["configure", "main"]
 
+_NO_BREAK = "\u00a0"
 KINDS = (*GROUPS, "pipelines", "suites", "checks")
 
 Row = dict[str, Any]
@@ -39,9 +42,24 @@ def main(args: argparse.Namespace) -> int:
         return 0
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        missing = f"  [not installed: pip install 'ferbench[{row['extra']}]']" if not row.get("installed", True) else ""
-        print(f"{row['name']:<{width}}  {row['summary']}{missing}")
+        print(_line(row, width))
     return 0
+
+
+def _line(row: Row, width: int) -> str:
+    """Name and summary in two columns, as wide as the terminal; the line that installs an extra stays in one piece."""
+    text = row["summary"]
+    if not row.get("installed", True):
+        text += " " + f"[not installed: pip install 'ferbench[{row['extra']}]']".replace(" ", _NO_BREAK)
+    wrapped = textwrap.fill(
+        text,
+        max(shutil.get_terminal_size((80, 24)).columns, width + 30),
+        initial_indent=f"{row['name']:<{width}}  ",
+        subsequent_indent=" " * (width + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapped.replace(_NO_BREAK, " ")
 
 
 def _components(group: str) -> list[Row]:

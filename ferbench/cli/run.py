@@ -113,12 +113,13 @@ def _report(folder: Path, *, is_new: bool) -> Path:
 
 def leaderboard(summary: Summary) -> str:
     """The rows of a summary as text of 80 columns: best first within each dataset, ties marked."""
+    from ferbench.reports.context import best_first
+
     lines = []
     for dataset in summary.datasets:
-        rows = [row for row in summary.rows if row.dataset == dataset.spec]
+        rows = best_first([row for row in summary.rows if row.dataset == dataset.spec])
         if not rows:
             continue  # scored only with what was learnt elsewhere
-        rows.sort(key=lambda row: -_accuracy(row))
         label = "synthetic faces" if dataset.is_synthetic else dataset.title
         lines += ["", *textwrap.wrap(f"{dataset.spec}: {label}, {dataset.n_eval:,} faces scored", WIDTH)]
         lines.append(f"{'tie':>3}  {'pipeline':<34} {'accuracy':>8} {'95 %':>13} {'missed':>6} {'ms':>8}")
@@ -137,7 +138,3 @@ def _line(row: RowSummary) -> str:
     missed = "-" if row.quality.detector_bypassed else str(row.quality.n - row.quality.n_detected)
     ms = f"{row.latency[0].stages['total'].p50:.2f}" if row.latency else "-"
     return f"{row.quality.tie_group:>3}  {name:<34} {accuracy.value:>8.1%} {interval:>13} {missed:>6} {ms:>8}"
-
-
-def _accuracy(row: RowSummary) -> float:
-    return row.quality.end_to_end["accuracy"].value if row.quality is not None else -1.0

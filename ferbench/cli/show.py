@@ -17,7 +17,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import GROUPS, Entry, entries, parse_spec
 
 if TYPE_CHECKING:
-    from ferbench.benchmarks.records import Summary
+    from ferbench.benchmarks.records import RowSummary, Summary
     from ferbench.benchmarks.searches import CandidateScore
 
 __all__ = ["configure", "main"]
@@ -35,6 +35,9 @@ Page = dict[str, Any]
 
 SCHEMA = "suite-schema"
 WIDTH = 80
+_IN_ONE_PIECE = ("card", "command", "file")
+"""What a user may copy is not broken into lines."""
+
 _CODE = re.compile(r"FB\d+", re.IGNORECASE)
 
 
@@ -207,18 +210,20 @@ def _suite(path: Path) -> Page:
 def _run(folder: Path) -> Page:
     from ferbench.benchmarks.searches import say
     from ferbench.benchmarks.store import Run
+    from ferbench.reports.context import best_first
     from ferbench.reports.pace import pace_text
 
     summary = Run.open(folder).summary()
-    rows = {}
-    for row in summary.rows:
+    rows: Page = {}
+    ordered = [row for info in summary.datasets for row in best_first(_rows_on(summary, info.spec))]
+    for row in ordered:
         facts = [row.status if row.error is None else f"{row.status}: {row.error.message}"]
         if row.quality is not None:
             accuracy = row.quality.end_to_end["accuracy"]
             facts.append(f"accuracy {accuracy.value:.3f}")
         facts += [pace_text(latency) for latency in row.latency]
         facts += [f"tuned to {say(search.parameters)}" for search in row.searches[:1] if len(row.searches) == 1]
-        rows[f"{row.row} on {row.dataset}"] = ", ".join(facts)
+        rows.setdefault(f"rows on {row.dataset}, best first", {})[row.row] = ", ".join(facts)
     return {
         "title": f"{summary.run_id}: run of suite {summary.suite}",
         "summary": " ".join(summary.description.split()),
@@ -226,20 +231,26 @@ def _run(folder: Path) -> Page:
         "made": summary.created,
         "command": summary.command,
         "cells": f"{summary.n_cells}, of which {summary.n_failed} failed and {summary.n_skipped} skipped",
-        "rows": rows,
-        "cold start": _cold_starts(summary),
+        **rows,
+        **_cold_starts(ordered),
         **_searches(summary),
     }
 
 
-def _cold_starts(summary: Summary) -> dict[str, str]:
-    """What the first frame of a process waits for, by row; no part of any time of a frame."""
-    return {
-        f"{row.row} on {row.dataset}": f"import {one.import_s:.2f} s, load {one.load_s:.2f} s, "
-        f"first call {one.first_call_ms:.1f} ms; {one.peak_rss_mib:.0f} MiB"
-        for row in summary.rows
-        for one in row.latency[:1]
-    }
+def _rows_on(summary: Summary, dataset: str) -> list[RowSummary]:
+    return [row for row in summary.rows if row.dataset == dataset]
+
+
+def _cold_starts(rows: Sequence[RowSummary]) -> Page:
+    """What the first frame of a process waits for, by data set and row; no part of any time of a frame."""
+    pages: Page = {}
+    for row in rows:
+        for one in row.latency[:1]:
+            pages.setdefault(f"cold start on {row.dataset}", {})[row.row] = (
+                f"import {one.import_s:.2f} s, load {one.load_s:.2f} s, first call {one.first_call_ms:.1f} ms; "
+                f"{one.peak_rss_mib:.0f} MiB"
+            )
+    return pages
 
 
 def _searches(summary: Summary) -> Page:
@@ -261,7 +272,7 @@ def _score(one: CandidateScore) -> str:
 
 
 def _as_text(page: Page) -> str:
-    lines = [page["title"], page["summary"]]
+    lines = [page["title"], *_wrapped(page["summary"], 0)]
     for key, value in page.items():
         if key in ("title", "summary") or value in (None, "", [], {}):
             continue
@@ -274,18 +285,24 @@ def _as_text(page: Page) -> str:
                 lines += _wrapped(f"{name} = {parameter['default']}{kind}", 2)
                 lines += _wrapped(parameter["about"], 6)
         elif isinstance(value, Mapping):
-            lines += [f"{key}:", *(f"  {name}: {_inline(item)}" for name, item in value.items())]
-        else:
+            lines += _wrapped(f"{key}:", 0, 4)
+            for name, item in value.items():
+                lines += _wrapped(f"{name}: {_inline(item)}", 2)
+        elif key in _IN_ONE_PIECE:
             lines.append(f"{key}: {_inline(value)}")
+        else:
+            lines += _wrapped(f"{key}: {_inline(value)}", 0, 4)
     return "\n".join(lines)
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
+def _wrapped(text: str, indent: int, rest: int | None = None) -> list[str]:
+    """Lines of 80 columns; those after the first are indented by ``rest``, by default 6 where the first is at all."""
     return textwrap.wrap(
         text,
         WIDTH,
         initial_indent=" " * indent,
-        subsequent_indent=" " * (6 if indent else 0),
+        subsequent_indent=" " * (rest if rest is not None else 6 if indent else 0),
+        break_long_words=False,
         break_on_hyphens=False,
     )
 

@@ -34,6 +34,7 @@ __all__ = [
     "ReportContext",
     "RowView",
     "StageBar",
+    "best_first",
     "build_context",
     "percentile",
 ]
@@ -299,6 +300,15 @@ class ReportContext:
         return [row for row in rows if row.record.status != "ok" or row.record.error]
 
     @property
+    def checks_headline(self) -> str:
+        """What the checks found; where they found nothing, also what they had nothing to look at of."""
+        n_rows, n_cells = len(self.incomplete), self.summary.n_failed
+        if self.checks.findings or not (n_rows or n_cells):
+            return self.checks.headline
+        missing = f"{n_rows} row{'s' * (n_rows > 1)}" if n_rows else f"{n_cells} cell{'s' * (n_cells > 1)}"
+        return f"nothing in what was measured; {missing} failed or incomplete"
+
+    @property
     def is_tuned(self) -> bool:
         """Whether the settings of any row were searched for."""
         return any(view.tuned for view in self.datasets)
@@ -356,16 +366,15 @@ def build_context(summary: Summary, ignore: Sequence[str] = ()) -> ReportContext
 def _dataset_view(summary: Summary, info: DatasetSummary, number: int) -> DatasetView:
     records = [record for record in summary.rows if record.dataset == info.spec]
     condition = _main_condition(records)
-    scored = sorted((record for record in records if _accuracy(record) is not None), key=_by_accuracy)
-    others = [record for record in records if _accuracy(record) is None]
+    n_scored = sum(_accuracy(record) is not None for record in records)
     rows = [
         RowView(
             record,
             anchor=f"d{number}-r{i}",
-            rank=i if i <= len(scored) else None,
+            rank=i if i <= n_scored else None,
             latency=next((one for one in record.latency if condition_of(one) == condition), None),
         )
-        for i, record in enumerate(scored + others, start=1)
+        for i, record in enumerate(best_first(records), start=1)
     ]
     # A baseline that never looks at the face would hold the fast end of every front and recommend itself.
     rivals = [row for row in rows if row.rank and row.p50 is not None and row.record.family != "baseline"]
@@ -385,6 +394,12 @@ def _with_front(row: RowView, is_on_front: bool) -> RowView:
 
 def _accuracy(record: RowSummary) -> Estimate | None:
     return record.quality.end_to_end.get("accuracy") if record.quality else None
+
+
+def best_first(records: Sequence[RowSummary]) -> list[RowSummary]:
+    """Rows of one data set in the order of every table: scored ones by accuracy, then the others as they come."""
+    scored = [record for record in records if _accuracy(record) is not None]
+    return sorted(scored, key=_by_accuracy) + [record for record in records if _accuracy(record) is None]
 
 
 def _by_accuracy(record: RowSummary) -> tuple[float, float, float, str]:

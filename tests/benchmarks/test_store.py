@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -71,17 +72,18 @@ def test_any_damage_to_a_part_or_its_table_is_found(
         at = data.draw(st.integers(0, len(content) - 1))
         content[at] ^= data.draw(st.integers(1, 255))
     victim.write_bytes(content)
-    try:
-        # Blanks between JSON tokens carry nothing: a part that still says the same is not damaged.
-        harmless = victim.suffix == ".json" and json.loads(content) == json.loads(_as_stored(run, bad))
-    except ValueError:
-        harmless = False
-    try:
-        found = run.parts()
-    except RunError as error:  # one byte can make it a part of a version that is not known here: then it must stay
-        assert "newer ferbench" in str(error)
+    said = None
+    with suppress(ValueError):
+        said = json.loads(content) if victim.suffix == ".json" else None
+    # Blanks between JSON tokens carry nothing: a part that still says the same is not damaged.
+    harmless = said is not None and said == json.loads(_as_stored(run, bad))
+    if said is not None and said.get("part", {}).get("schema_version") in range(2, 10):
+        # One byte can make it a part of a later version, and then it must stay.
+        with pytest.raises(RunError, match="newer ferbench"):
+            run.parts()
         assert victim.is_file()
         return
+    found = run.parts()
     assert found == ({good.cell.id: good} if not harmless else {good.cell.id: good, bad.cell.id: bad})
     assert bool(run.notes) is not harmless
 
@@ -161,7 +163,7 @@ def test_a_summary_that_cannot_be_read_says_why(run: Run, change: dict[str, obje
 
 def test_a_summary_that_is_no_json_is_one_line(run: Run) -> None:
     (run.folder / "summary.json").write_bytes(b'{"run_id": ')
-    with pytest.raises(RunError, match="cannot read .*summary.json: got Invalid JSON"):
+    with pytest.raises(RunError, match=r"cannot read .*summary\.json: got Invalid JSON"):
         run.summary()
 
 

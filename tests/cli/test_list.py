@@ -17,7 +17,8 @@ def listed(capsys, what: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_component_is_listed_with_its_summary(group, capsys):
+def test_every_component_is_listed_with_its_summary(group, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
     rows = listed(capsys, group)
     assert [row["name"] for row in rows] == list(entries(group))
     assert main(["list", group]) == 0
@@ -38,7 +39,23 @@ def test_suites_are_listed_with_profiles_and_rows(capsys):
     assert "majority" in suites["quick"]["pipelines"]
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("what", [*GROUPS, "pipelines", "suites", "checks"])
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_lost(what, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("ferbench.cli.list.find_spec", lambda name: None)
+    rows = listed(capsys, what)
+    assert main(["list", what]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= columns
+    for row in rows:
+        assert row["summary"] in " ".join(text.split())
+        if not row.get("installed", True):
+            assert f"[not installed: pip install 'ferbench[{row['extra']}]']" in text
+
+
 def test_a_component_whose_extra_is_missing_is_listed_with_its_pip_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("ferbench.cli.list.find_spec", lambda name: None if name == "dlib" else find_spec(name))
     assert main(["list", "detectors"]) == 0

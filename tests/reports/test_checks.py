@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ferbench.benchmarks.checks.results import CheckResult, Finding
-from ferbench.benchmarks.records import Summary
+from ferbench.benchmarks.records import CellError, Summary
 from ferbench.cli import main
 from ferbench.errors import UnknownNameError
 from ferbench.reports import build_report
@@ -49,6 +49,22 @@ def test_findings_come_worst_first_and_are_counted(checked: Summary) -> None:
     ]  # fmt: skip
     assert view.headline == "1 error, 1 warning and 2 notes"
     assert not view.is_strictly_clean
+
+
+def test_nothing_found_is_not_said_of_rows_that_failed(make_summary: Callable[..., Summary]) -> None:
+    clean = make_summary(checks=CHECKS[3:], n_failed=0)
+    whole = [row.model_copy(update={"status": "ok", "error": None}) for row in clean.rows]
+    failed = whole[0].model_copy(update={"status": "failed", "error": CellError(type="ValueError", message="no")})
+    for changes, said in (
+        ({"rows": whole}, "nothing"),
+        ({"rows": whole, "n_failed": 2}, "nothing in what was measured; 2 cells failed or incomplete"),
+        ({"rows": [*whole[1:], failed]}, "nothing in what was measured; 1 row failed or incomplete"),
+        ({"rows": [failed], "checks": CHECKS}, "1 error, 1 warning and 2 notes"),
+    ):
+        assert build_context(clean.model_copy(update=changes)).checks_headline == said
+    context = build_context(clean.model_copy(update={"rows": [failed]}))
+    assert ">Checks found nothing in what was measured; 1 row failed or incomplete</h2>" in render_html(context)
+    assert "Found nothing in what was measured; 1 row failed or incomplete; " in render_markdown(context)
 
 
 def test_an_ignored_check_is_counted_nowhere_and_named(checked: Summary) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks.records import CellError, Estimate, Pretrained, Summary
+from ferbench.benchmarks.records import CellError, Estimate, LatencySummary, Pretrained, Summary
+from ferbench.cli.run import leaderboard
+from ferbench.cli.show import _run as describe
 from ferbench.errors import ParameterError, RunError, UnknownNameError
 from ferbench.reports import build_report
-from ferbench.reports.context import build_context
+from ferbench.reports.context import best_first, build_context
 from ferbench.reports.html import render_html
 from ferbench.reports.markdown import render_markdown
 
@@ -356,3 +358,29 @@ def test_stage_bars_reach_the_median_frame(summary: Summary) -> None:
             assert bar.total == bar.latency.stages["total"].p50
             assert sum(ms for _, ms in bar.stages) == pytest.approx(bar.total)
             assert bar.stages[-1][0] == "other"
+
+
+def test_rows_that_are_equal_stand_in_one_order_everywhere(summary: Summary, run_folder: Path) -> None:
+    spec = summary.datasets[0].spec
+    scored = [row for row in summary.rows if row.dataset == spec and row.quality is not None]
+    slow, fast, other = (
+        scored[0].model_copy(update={"row": name, "latency": [_at(scored[0].latency[0], ms)]})
+        for name, ms in (("twin-b", 9.0), ("twin-a", 2.0), ("twin-c", 9.0))
+    )
+    failed = next(row for row in summary.rows if row.quality is None).model_copy(update={"dataset": spec, "row": "bad"})
+    rows = [failed, other, slow, fast]
+    equal = summary.model_copy(update={"rows": rows, "comparisons": [], "datasets": summary.datasets[:1]})
+    expected = ["twin-a", "twin-b", "twin-c", "bad"]
+    assert [row.row for row in best_first(rows)] == expected
+    (view,) = build_context(equal).datasets
+    assert [row.name for row in view.rows] == expected
+    (run_folder / "summary.json").write_text(equal.model_dump_json())
+    shown = describe(run_folder)
+    assert list(shown[f"rows on {spec}, best first"]) == expected
+    printed = leaderboard(equal)
+    assert sorted(expected, key=printed.index) == expected
+
+
+def _at(timing: LatencySummary, ms: float) -> LatencySummary:
+    total = timing.stages["total"].model_copy(update={"p50": ms})
+    return timing.model_copy(update={"stages": {**timing.stages, "total": total}})
