@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ferbench.realtime import Frame, label_colour
 from ferbench.realtime.web.content import display_name, read_upload
+from ferbench.realtime.web.jobs import FILM_KIND
 from ferbench.realtime.web.live import BOUNDARY
 from ferbench.realtime.web.problems import RequestError
 from ferbench.realtime.web.results import face_json, frame_json
@@ -137,7 +138,7 @@ def _add_videos(app: Flask, service: Service) -> None:
     def video_file(job_id: str, what: str) -> ResponseReturnValue:
         path = service.jobs.file(job_id, what)
         stem = service.jobs.get(job_id).name.rpartition(".")[0] or "video"
-        kind = {"result": "application/json", "csv": "text/csv", "video": "video/mp4"}[what]
+        kind = {"result": "application/json", "csv": "text/csv", "video": FILM_KIND}[what]
         return send_file(
             path,
             mimetype=kind,

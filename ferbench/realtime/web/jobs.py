@@ -31,12 +31,15 @@ from ferbench.realtime.web.problems import RequestError
 from ferbench.realtime.web.results import face_json
 from ferbench.realtime.web.settings import Limits
 
-__all__ = ["FILES", "Jobs", "VideoJob"]
+__all__ = ["FILES", "FILM_KIND", "Jobs", "VideoJob"]
 
 State = Literal["queued", "running", "done", "failed"]
 
-FILES = {"result": "result.json", "csv": "faces.csv", "video": "annotated.mp4"}
+FILES = {"result": "result.json", "csv": "faces.csv", "video": "annotated.webm"}
 """What a finished job has, and its file."""
+
+FILM_KIND = "video/webm"
+"""Of the annotated film: of what OpenCV's wheels can write, the one form that browsers play."""
 
 _DEFAULT_FPS = 25.0
 

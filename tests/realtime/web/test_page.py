@@ -21,6 +21,7 @@ import pytest
 
 from ferbench.datasets.synthetic import synthetic_stream
 from ferbench.labels import FER7
+from ferbench.realtime import VideoSink
 from tests.realtime.web.chromium import Chromium, find_chromium
 
 pytestmark = pytest.mark.alone
@@ -60,14 +61,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what a camera shows (camera.mjpeg) and a photograph (photo.jpg), both of drawn faces."""
+    """A folder with what a camera shows (camera.mjpeg), a photograph (photo.jpg), and a film of a form that no browser
+    plays (clip.avi), all of drawn faces.
+    """
     folder = tmp_path_factory.mktemp("faces")
-    jpegs = [
-        bytes(cv2.imencode(".jpg", frame.image[:, :, ::-1])[1])
-        for frame in synthetic_stream(size=(320, 240), seconds=0.4, fps=20)
-    ]
+    images = [frame.image for frame in synthetic_stream(size=(320, 240), seconds=0.4, fps=20)]
+    jpegs = [bytes(cv2.imencode(".jpg", image[:, :, ::-1])[1]) for image in images]
     (folder / "camera.mjpeg").write_bytes(b"".join(jpegs))
     (folder / "photo.jpg").write_bytes(jpegs[0])
+    with VideoSink(folder / "clip.avi", 20.0) as film:
+        for image in images:
+            film.write(image)
     return folder
 
 
@@ -118,12 +122,17 @@ def test_a_label_appears_before_the_browsers_camera(browser, server):
     assert browser.run("document.getElementById('camera-video').hidden")
 
 
-def test_a_photograph_is_annotated(browser, faces):
+def choose(browser: Chromium, file: Path) -> None:
+    """Give a file to the page's field."""
     browser.run("document.getElementById('tab-upload').click()")
     browser.call("DOM.enable")
     root = browser.call("DOM.getDocument")["root"]["nodeId"]
     node = browser.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
-    browser.call("DOM.setFileInputFiles", files=[str(faces / "photo.jpg")], nodeId=node)
+    browser.call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
+
+
+def test_a_photograph_is_annotated(browser, faces):
+    choose(browser, faces / "photo.jpg")
     label = browser.wait_for("document.querySelector('#upload-faces .label')?.textContent", timeout_s=20)
     assert label in FER7.labels
     assert browser.wait_for("document.querySelector('#upload-links a')?.download", timeout_s=10) == (
@@ -131,9 +140,23 @@ def test_a_photograph_is_annotated(browser, faces):
     )
 
 
+def test_the_annotated_copy_of_a_film_that_browsers_do_not_know_is_played(browser, faces):
+    choose(browser, faces / "clip.avi")
+    video = "document.getElementById('upload-video')"
+    assert browser.wait_for(f"{video}.videoWidth", timeout_s=30) == 320
+    assert browser.run(f"{video}.src").endswith("/video")
+    assert browser.run(f"{video}.play().then(() => 1)")
+    assert browser.wait_for(f"{video}.currentTime > 0.3", timeout_s=20)
+    assert browser.run("document.getElementById('upload-problem').hidden")
+    assert browser.run("document.getElementById('upload-canvas').hidden"), "nothing is drawn twice"
+    assert "annotated copy" in browser.run("document.getElementById('upload-links').innerText")
+    assert browser.wait_for("document.querySelector('#timeline svg') && 1", timeout_s=10)
+
+
 def test_the_browser_had_nothing_to_complain_and_asked_nobody_else(browser, server):
     assert browser.complaints() == []
-    assert {url for url in browser.requested() if not url.startswith((server.url, "blob:"))} == set()
+    own = "blob:", "data:"  # files that it was given, and the icons of its own controls
+    assert {url for url in browser.requested() if not url.startswith((server.url, *own))} == set()
 
 
 def test_what_no_address_takes_is_refused_before_it_is_sent(server):

@@ -73,6 +73,13 @@ function link(text, href, name) {
   return made;
 }
 
+function note(text) {
+  const made = document.createElement("span");
+  made.className = "pace";
+  made.textContent = text;
+  links.append(made);
+}
+
 function present(title, words) {
   progress(null);
   at("upload-title").textContent = title;
@@ -130,17 +137,15 @@ async function film(file, pipeline, mine) {
   const withFace = data.frames.filter((frame) => frame.faces.length).length;
   const lost = data.unreadable ? `, ${data.unreadable} could not be decoded` : "";
   present(file.name, `Done. ${people} faces in ${data.frames.length} frames${lost}.`);
-  links.replaceChildren(link("Save the table (CSV)", job.links.csv), link("Save the annotated video", job.links.video));
-  const note = document.createElement("span");
-  note.className = "pace";
-  note.textContent = `${withFace} of ${data.frames.length} frames with a face${lost}`;
-  links.append(note);
+  links.replaceChildren(link("Save the table (CSV)", job.links.csv), link("Save the annotated video (WebM)", job.links.video));
+  note(`${withFace} of ${data.frames.length} frames with a face${lost}`);
   const move = drawTimeline(at("timeline"), data, (seconds) => { video.currentTime = seconds; });
-  play(file, data, move, mine);
+  play(file, data, move, mine, job.links.video);
 }
 
-// Boxes over the user's own copy of the video: nothing is sent back, and it looks as it did.
-function play(file, data, move, mine) {
+// Boxes over the user's own copy of the video: nothing is sent back, and it looks as it did. Of a form that the browser
+// does not know, the server's annotated copy is played.
+function play(file, data, move, mine, annotated) {
   mine.url = URL.createObjectURL(file);
   stage.hidden = false;
   stage.style.aspectRatio = `${data.width} / ${data.height}`;
@@ -149,19 +154,28 @@ function play(file, data, move, mine) {
   canvas.removeAttribute("role");
   canvas.removeAttribute("aria-label");
   canvas.setAttribute("aria-hidden", "true");
-  video.onerror = () => {
+  const refuse = () => {
     if (mine.cancelled) return;
-    result.classList.add("unplayable");
-    show(new Problem(0, "This browser cannot play such a video; the annotated one below can be saved and played elsewhere."), problem);
+    if (isCopy) {
+      result.classList.add("unplayable");
+      show(new Problem(0, "This browser can play neither such a video nor its annotated copy; the copy can be saved below and played elsewhere."), problem);
+      return;
+    }
+    isCopy = true;
+    canvas.hidden = true;
+    note("This browser cannot play such a video: this is the annotated copy, without sound.");
+    video.src = annotated;
   };
+  let i = 0, isCopy = false;
+  video.onerror = refuse;
+  video.onloadedmetadata = () => { if (!video.videoWidth) refuse(); }; // it knows the sound, and not the picture
   video.src = mine.url;
-  let i = 0;
   const draw = (seconds) => {
     const t = seconds * 1000 + 1; // a hair late, so that a frame's own time finds that frame
     if (i >= data.frames.length || data.frames[i].t_ms > t) i = 0;
     while (i + 1 < data.frames.length && data.frames[i + 1].t_ms <= t) i += 1;
     const { faces } = data.frames[i];
-    overlay(canvas, stage, faces, data.width, data.height);
+    if (!isCopy) overlay(canvas, stage, faces, data.width, data.height);
     listFaces(at("upload-faces"), faces, "No face at this moment.");
     move(seconds);
   };
