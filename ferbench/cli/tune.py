@@ -91,6 +91,8 @@ def main(args: argparse.Namespace) -> int:
         on_trial=_reporter(args.trials, args.metric),
     )
     _print_table(done, args.metric)
+    if len(done) < args.trials:
+        print(f"all {len(done)} sets of values were tried", file=sys.stderr)
     if all(trial.was_cut_short for trial in done):
         raise ParameterError("no trial was carried to its end", got=f"{len(done)} trials", fix="ask for more --trials")
     print(args.out / "best.yaml")

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import ParameterError
@@ -15,7 +16,7 @@ from ferbench.registry import Spec, entry, parse_spec
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["DEFAULTS", "Dimension", "Space", "parse_dimension", "search_space", "with_values"]
+__all__ = ["DEFAULTS", "Dimension", "Space", "parse_dimension", "search_space", "untried", "with_values"]
 
 DEFAULTS = {
     "learning_rate": "1e-4:1e-2:log",
@@ -26,6 +27,9 @@ DEFAULTS = {
     "n_neighbors": "1:31",
 }
 """What is searched where nothing is named: those of these parameters that the classifier has."""
+
+_LISTED = 10_000
+"""Sets of values; of a larger space, trials are too few to meet one twice but by chance."""
 
 _FORM = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=a|b|c"
 _FEATURES = "features."
@@ -68,8 +72,31 @@ class Dimension:
             return IntDistribution(self.low, self.high, log=self.is_log)
         return FloatDistribution(self.low, self.high, log=self.is_log)
 
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All of its values, or None where they cannot be counted."""
+        if self.choices:
+            return self.choices
+        return range(self.low, self.high + 1) if isinstance(self.low, int) and isinstance(self.high, int) else None
+
 
 Space = tuple[Dimension, ...]
+
+
+def untried(space: Space, tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+    """The sets of values that are left, or None where there are more than can be listed.
+
+    Examples
+    --------
+    >>> untried((Dimension("C", choices=(1, 10)), Dimension("k", 1, 2)), [{"C": 1, "k": 2}, {"C": 10, "k": 1}])
+    [{'C': 1, 'k': 1}, {'C': 10, 'k': 2}]
+    """
+    listed = [dimension.values for dimension in space]
+    if any(values is None for values in listed) or math.prod(len(values or ()) for values in listed) > _LISTED:
+        return None
+    names = [dimension.name for dimension in space]
+    every = (dict(zip(names, values, strict=True)) for values in product(*(values or () for values in listed)))
+    return [values for values in every if values not in tried]
 
 
 def parse_dimension(text: str) -> Dimension:

@@ -1,7 +1,8 @@
 """A search as a folder: a journal of trials that survives a kill, a table of them, and the winner as a preset.
 
 Optuna's sampler (TPE) proposes; each proposal is drawn from the seed and the number of trials that are done, so that a
-search that was stopped proposes what an undisturbed one would have.
+search that was stopped proposes what an undisturbed one would have. Where it proposes what was tried, one of those
+that were not takes its place, and when there are none the search is over.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ferbench.errors import MissingDependencyError, ParameterError, RunError
 from ferbench.pipelines.preset import preset_text
 from ferbench.pipelines.spec import PipelineParts
 from ferbench.tuning.scoring import Scorer
-from ferbench.tuning.space import Space, with_values
+from ferbench.tuning.space import Space, untried, with_values
 
 if TYPE_CHECKING:
     import optuna
@@ -76,7 +79,7 @@ def tune(
     folder : Path
         Gets ``trials.journal``, ``trials.csv`` and, once a trial is done, ``best.yaml``.
     n_trials : int
-        Trials in all, those done before included.
+        Trials in all, those done before included; fewer where there are fewer sets of values.
     seed : int
     facts : dict
         What a search must agree with to be gone on with: data set, folds, metric.
@@ -106,8 +109,9 @@ def tune(
         if on_trial:
             for trial in done:
                 on_trial(trial)
-        while len(done) < n_trials:
-            _one_trial(optuna, study, parts, space, scorer, seed=seed, n_done=len(done))
+        while len(done) < n_trials and untried(space, [trial.values for trial in done]) != []:
+            trial = _propose(optuna, study, space, [trial.values for trial in done], (seed + 1) * 100_003 + len(done))
+            _try(optuna, study, trial, parts, scorer)
             done = _done(optuna, study)
             _write(folder, parts, stamp, done)
             if on_trial:
@@ -150,12 +154,19 @@ def _open(optuna: Any, folder: Path, stamp: dict[str, Any]) -> optuna.Study:
     return study  # type: ignore[no-any-return]
 
 
-def _one_trial(
-    optuna: Any, study: Any, parts: PipelineParts, space: Space, scorer: Scorer, *, seed: int, n_done: int
-) -> None:
-    study.sampler = optuna.samplers.TPESampler(seed=(seed + 1) * 100_003 + n_done, n_startup_trials=N_RANDOM)
-    trial = study.ask({dimension.name: dimension.distribution() for dimension in space})
+def _propose(optuna: Any, study: Any, space: Space, tried: list[dict[str, Any]], seed: int) -> Any:
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_RANDOM)
+    distributions = {dimension.name: dimension.distribution() for dimension in space}
+    trial, left = study.ask(distributions), untried(space, tried)
+    if left is None or trial.params in left:
+        return trial
+    # A fit gives the same score each time: the sampler, which expects noise, would pay for it again.
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    study.enqueue_trial(left[np.random.default_rng(seed).integers(len(left))])
+    return study.ask(distributions)
 
+
+def _try(optuna: Any, study: Any, trial: Any, parts: PipelineParts, scorer: Scorer) -> None:
     def report(step: int, score: float) -> None:
         trial.report(score, step)
         if trial.should_prune():

@@ -13,7 +13,7 @@ from ferbench.cli import main
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines import make_pipeline, parse_pipeline_id
 from ferbench.pipelines.preset import find_preset, preset_text, read_preset
-from ferbench.tuning.space import parse_dimension, search_space, with_values
+from ferbench.tuning.space import parse_dimension, search_space, untried, with_values
 from ferbench.tuning.study import tune
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=70, n_test=35)"
@@ -144,6 +144,22 @@ def test_trials_that_fall_behind_are_cut_short(tmp_path: Path) -> None:
     assert min(trial.values["n_neighbors"] for trial in cut) > min(t.values["n_neighbors"] for t in done)
     best = max((t for t in done if not t.was_cut_short), key=lambda t: t.score)
     assert f"n_neighbors: {best.values['n_neighbors']}" in (tmp_path / "best.yaml").read_text()
+
+
+def test_no_set_of_values_is_tried_twice_also_after_a_stop(tmp_path: Path) -> None:
+    parts, facts = parse_pipeline_id("hog/knn"), {"metric": "accuracy", "scored": "nothing"}
+    space = (parse_dimension("n_neighbors=1:3"), parse_dimension("weights=uniform|distance"))
+
+    class Scripted:
+        def score(self, parts, report) -> float:
+            return 1 / parts.classifier.params["n_neighbors"]
+
+    whole = tune(parts, space, Scripted(), tmp_path / "a", n_trials=20, seed=0, facts=facts)
+    assert len({tuple(trial.values.items()) for trial in whole}) == len(whole) == 6
+    tune(parts, space, Scripted(), tmp_path / "b", n_trials=4, seed=0, facts=facts)
+    again = tune(parts, space, Scripted(), tmp_path / "b", n_trials=6, seed=0, facts=facts)
+    assert [trial.values for trial in again] == [trial.values for trial in whole]
+    assert untried((parse_dimension("C=0.1:10:log"),), []) is None
 
 
 def test_a_preset_file_goes_round(tmp_path: Path) -> None:
