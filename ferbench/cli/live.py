@@ -15,7 +15,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ferbench.errors import ParameterError, SourceError
+from ferbench.errors import NoFaceError, ParameterError, SourceError
 from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, choose_pipeline
 from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
 
@@ -125,7 +125,7 @@ def main(args: argparse.Namespace) -> int:
             summary = write_results(
                 results, csv=args.csv, jsonl=args.jsonl, video=args.out, window=window, on_result=view.show
             )
-    except SourceError:  # a camera that is gone: what it had shown is in the files, and told
+    except (NoFaceError, SourceError):  # no face, or no camera any more: what was shown is in the files, and told
         if view.summary is not None:
             _print_summary(console, view.summary, args)
         raise

@@ -3,8 +3,8 @@
   ferbench predict photo.jpg
   ferbench predict holiday/ clip.mp4 --csv faces.csv --annotate annotated/
 
-Prints a table, unless --csv or --jsonl goes to standard output. A file that cannot be read is named on stderr; the
-exit code is then 1, or 2 if no file could be read.
+Prints a table, unless --csv or --jsonl goes to standard output. A file that cannot be read, or has no face under
+--on-no-face raise, is named on stderr, and the others are done; the exit code is then 1, or 2 if all failed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run ``ferbench predict``; 1 if some files could not be read, 2 if none could."""
-    from ferbench.errors import DataError, SourceError
+    """Run ``ferbench predict``; 1 if some files failed, 2 if all did."""
+    from ferbench.errors import DataError, NoFaceError, SourceError
     from ferbench.realtime.runner import refuse_overwriting
     from ferbench.realtime.sinks import open_tables
     from ferbench.realtime.smoothing import parse_smoothing
@@ -64,19 +64,19 @@ def main(args: argparse.Namespace) -> int:
         for job in jobs:
             try:
                 predictor.predict(job)
-            except (DataError, SourceError) as error:
+            except (DataError, NoFaceError, SourceError) as error:
                 failed.append(_complain(error))
     for path in (args.csv, args.jsonl):
         if path not in (None, "-"):
             print_written(path)
     total = len(missing) + len(jobs)
     if failed:
-        print(f"{len(failed)} of {total} could not be read", file=sys.stderr)
+        print(f"{len(failed)} of {total} failed", file=sys.stderr)
     return 0 if not failed else 1 if len(failed) < total else 2
 
 
 def _complain(failure: object) -> str:
-    """Name what could not be read, one line, at once."""
+    """Name what failed, one line, at once."""
     print(f"ferbench: error: {failure}", file=sys.stderr)
     return str(failure)
 
@@ -137,6 +137,8 @@ class _Predictor:
         ------
         DataError, SourceError
             If it cannot be read.
+        NoFaceError
+            If a picture has none, and that was to be an error.
         """
         if job.is_video:
             self._predict_video(job)
@@ -145,7 +147,6 @@ class _Predictor:
 
     def _predict_image(self, job: _Job) -> None:
         from ferbench.datasets.decode import read_image
-        from ferbench.errors import NoFaceError
         from ferbench.realtime.frames import Frame
         from ferbench.realtime.loop import FrameProcessor
         from ferbench.realtime.overlay import draw_overlay
@@ -153,16 +154,12 @@ class _Predictor:
         image = read_image(job.path)
         # A processor for each picture: faces of different photographs have nothing to do with each other.
         processor = FrameProcessor(self._pipeline, smooth="none")
-        try:
-            result = processor.process(Frame(0, None, image, str(job.path)))
-        except NoFaceError as error:
-            raise NoFaceError(f"no face in {job.path}", fix="use --on-no-face skip or whole") from error
+        result = processor.process(Frame(0, None, image, str(job.path)))
         self._write(result)
         if self._annotate is not None:
             _save_png(self._free_path(self._annotate / job.place.with_suffix(".png")), draw_overlay(result))
 
     def _predict_video(self, job: _Job) -> None:
-        from ferbench.errors import NoFaceError
         from ferbench.realtime.loop import stream
         from ferbench.realtime.overlay import draw_overlay
         from ferbench.realtime.sinks import VideoSink
@@ -176,13 +173,10 @@ class _Predictor:
                 path = self._free_path(self._annotate / job.place.with_suffix(".mp4"))
                 film = VideoSink(path, results.source.fps or 25.0)
                 stack.enter_context(film)
-            try:
-                for result in results:
-                    self._write(result)
-                    if film is not None:
-                        film.write(draw_overlay(result), result.t_ms)
-            except NoFaceError as error:
-                raise NoFaceError(f"no face in a frame of {job.path}", fix="use --on-no-face skip or whole") from error
+            for result in results:
+                self._write(result)
+                if film is not None:
+                    film.write(draw_overlay(result), result.t_ms)
             if results.source.unreadable:
                 print(f"{job.path}: {results.source.unreadable} frames could not be decoded", file=sys.stderr)
 

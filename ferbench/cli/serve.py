@@ -87,6 +87,8 @@ def main(args: argparse.Namespace) -> int:
                 "--source none, this machine's camera; there is no password and no encryption",
                 file=sys.stderr,
             )
+        for model in service.models:
+            print(f"{model.name}: device: {model.device}", file=sys.stderr)
         print(f"ferbench serves {', '.join(settings.pipelines)} on {url} (Ctrl-C stops)", flush=True)
 
     serve(service, args.host, args.port, on_ready=tell)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import ParameterError
+from ferbench.errors import NoFaceError, ParameterError
 from ferbench.faces import Faces, Image
 from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
 from ferbench.realtime.finding import FaceFinder
@@ -65,9 +65,19 @@ class FrameProcessor:
         self._finder = FaceFinder(pipeline, self.tracker, detect_every)
 
     def process(self, frame: Frame) -> FrameResult:
-        """Find, identify, classify and smooth the faces of the next frame."""
+        """Find, identify, classify and smooth the faces of the next frame.
+
+        Raises
+        ------
+        NoFaceError
+            If there is none, and the pipeline was told to raise.
+        """
         start = time.perf_counter_ns()
-        found = self._finder.find(frame.image)
+        try:
+            found = self._finder.find(frame.image)
+        except NoFaceError as error:
+            where = frame.source if frame.t_ms is None else f"frame {frame.index} of {frame.source}"
+            raise NoFaceError(f"no face in {where}", fix="on_no_face skip or whole goes on without one") from error
         times_ns = {"detect": 0, "align": 0, "features": 0, "classify": 0} | found.times_ns
         raw = found.probabilities
         known = len(raw)

@@ -155,7 +155,7 @@ def test_what_cannot_be_read_is_named_and_counted(model: str, folder: Path, caps
     lines = err.splitlines()
     for name in ("broken.jpg", "empty.mp4", "dot.png", "nowhere.png"):
         assert sum(name in line for line in lines) == 1, err
-    assert lines[-1] == "4 of 7 could not be read"
+    assert lines[-1] == "4 of 7 failed"
     assert len(table_of(out)) == 3
 
 
@@ -168,7 +168,7 @@ def test_exit_code_2_if_nothing_could_be_read(
     out, err = capsys.readouterr()
     assert out == ""
     assert "x.png" in err
-    assert "1 of 1 could not be read" in err
+    assert "1 of 1 failed" in err
 
 
 def test_an_empty_folder_is_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -185,7 +185,24 @@ def test_without_a_face_whole_takes_the_picture_and_raise_is_an_error(
     assert row["label"] in FER7.labels
     assert [float(row[name]) for name in ("x1", "y1", "x2", "y2")] == [0, 0, 200, 150]
     assert main(["predict", wall, "--pipeline", model, "--on-no-face", "raise"]) == 2
-    assert f"no face in {wall}" in capsys.readouterr().err
+    assert f"no face in {wall}; " in capsys.readouterr().err
+
+
+def test_a_picture_without_a_face_that_is_an_error_is_named_and_ends_no_batch(
+    model: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "wall.png").rename(folder / "a-wall.png")
+    film = str(tmp_path / "dark.mp4")
+    writer = cv2.VideoWriter(film, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 4.0, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    arguments = [film, str(folder), "--pipeline", model, "--csv", "-", "--on-no-face", "raise"]
+    assert main(["predict", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert f"no face in frame 0 of {film}; " in err
+    assert f"no face in {folder / 'a-wall.png'}; " in err
+    assert err.splitlines()[-1] == "2 of 4 failed"
+    assert [Path(row["source"]).name for row in table_of(out)] == ["a.png", "a.png"]
 
 
 def test_gray_photographs_are_predicted(model: str, tmp_path: Path, scenes: list[npt.NDArray[np.uint8]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ def served(monkeypatch):
     class Service:
         def __init__(self, settings):
             given["settings"] = settings
+            self.models = [SimpleNamespace(name=name, device="cpu (as told)") for name in settings.pipelines]
 
     def serve(service, host, port, *, on_ready):
         given.update(host=host, port=port)
@@ -32,7 +34,7 @@ def test_by_default_only_this_machine_is_served(served, capsys):
     assert main(["serve"]) == 0
     out, err = capsys.readouterr()
     assert out == "ferbench serves tiny, accurate on http://127.0.0.1:8000/ (Ctrl-C stops)\n"
-    assert "warning" not in err
+    assert err.splitlines()[:-1] == ["tiny: device: cpu (as told)", "accurate: device: cpu (as told)"]
     assert (served["settings"].is_local, served["settings"].source) == (True, "0")
 
 

@@ -30,6 +30,11 @@ class Model:
         """Its expressions, in their order."""
         return tuple(self.pipeline.labels)
 
+    @property
+    def device(self) -> str:
+        """Where its runtime runs it, and why; empty for one that does not tell."""
+        return str(getattr(self.pipeline, "device", ""))
+
     def processor(self, smooth: str) -> FrameProcessor:
         """A fresh memory of faces for one stream."""
         return FrameProcessor(self.pipeline, smooth=smooth)

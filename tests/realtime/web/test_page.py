@@ -50,10 +50,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         env=os.environ | {"TMPDIR": str(temporary)},
     ) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        told = [process.stdout.readline() for _ in range(2)]
+        found = re.search(r"http://127\.0\.0\.1:\d+/", told[1])
         try:
-            assert found, line
+            assert told[0].startswith("tiny: device: "), told
+            assert found, told
             yield Server(process, found.group(), temporary)
         finally:
             process.kill()
