@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ferbench.benchmarks import repeats
 from ferbench.benchmarks.energy import EnergyMeter
 from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.latency import frames_needed, measure_latency
@@ -140,8 +141,9 @@ def test_a_pipeline_that_remembers_frames_is_caught(measure: Measure) -> None:
     assert summary.repeats is not None
     assert summary.repeats.is_cached
     assert summary.repeats.n_pairs >= MIN_PAIRS
-    assert summary.repeats.first_ms == pytest.approx(4, abs=1.5)
-    assert summary.repeats.again_ms < 1
+    # Sleeps never end early; how late they end is up to who else is there.
+    assert summary.repeats.first_ms >= 4
+    assert summary.repeats.again_ms < summary.repeats.first_ms / 4
     assert any(note.startswith("repeated frames are cached") for note in summary.notes)
 
 
@@ -208,6 +210,27 @@ def pairs(first: float, again: float, n: int, seed: int = 0) -> list[tuple[int, 
 )
 def test_repeats_count_as_cached_beyond_noise_only(first: float, again: float, n: int, is_cached: bool) -> None:
     assert compare_repeats(pairs(first, again, n))["is_cached"] is is_cached
+
+
+@pytest.mark.parametrize(("hiccups", "n_pairs"), [(set(), 12), ({3}, 24), ({3, 7}, 24), ({1, 3, 7}, 12)])
+def test_a_hiccup_among_slow_repeats_is_no_verdict(
+    hiccups: set[int], n_pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0
+
+    class Slow:
+        n_calls = 0
+
+        def process(self, images: Any, *, detector_bypassed: bool) -> None:
+            nonlocal now
+            pair, is_again = divmod(self.n_calls - 1, 2)  # the very first call belongs to no pair
+            self.n_calls += 1
+            now += 4_000_000 if not is_again else 9_000_000 if pair in hiccups else 1_000
+
+    monkeypatch.setattr(repeats.time, "perf_counter_ns", lambda: now)
+    timed = repeats.time_pairs(Slow(), [np.zeros((2, 2), np.uint8)] * 30, detector_bypassed=True, budget_s=0.01)
+    assert len(timed) == n_pairs
+    assert compare_repeats(timed)["is_cached"] is (len(hiccups) <= 2)
 
 
 def test_noise_is_hardly_ever_called_a_cache() -> None:
