@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks import guard
+from ferbench.benchmarks import guard, rounds
 from ferbench.benchmarks.estimate import estimate_cell
-from ferbench.benchmarks.latency import frames_needed
+from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.runner import RunOptions, make_plan, open_run, run_plan
 from ferbench.benchmarks.suite_file import parse_suite
@@ -52,13 +53,18 @@ def test_frames_are_part_of_what_is_measured_and_old_runs_are_found_again() -> N
 
 
 @pytest.mark.alone
-def test_every_scenario_reaches_the_summary_the_report_and_show(tmp_path: Path) -> None:
-    plan, options = planned(SUITE + "frames: synthetic-stream-320x240-jpeg\n"), RunOptions(runs=tmp_path / "runs")
+def test_every_scenario_reaches_the_summary_the_report_and_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Worker, clock and frames are the real ones; a pipeline that imports nothing spares four imports of scikit-learn.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(rounds, "measure_latency", partial(measure_latency, loader="worker_pipelines:instant"))
+    plan, options = planned(SUITE + "frames: synthetic-stream-160x120-jpeg\n"), RunOptions(runs=tmp_path / "runs")
     outcome = run_plan(plan, open_run(plan, options, SUITE), options, "ferbench run paced")
     (row,) = outcome.summary.rows
     by_name = {latency.scenario: latency for latency in row.latency}
     assert {latency.frames for latency in row.latency} == {
-        "320×240 frames of a generated video, JPEG decoding included"
+        "160×120 frames of a generated video, JPEG decoding included"
     }
     together = by_name["multi-stream(streams=2)"].together
     assert together is not None
