@@ -114,5 +114,5 @@ def _face_line(face: FaceResult) -> Text:
     line.append(f"{face.track:6}  ", style="dim")
     line.append(f"{face.label:9}{int(face.probability * 100 + 1e-6):4} %  ", style=colour)
     line.append("━" * filled, style=colour)
-    line.append("━" * (_BAR - filled), style="bright_black")
+    line.append("─" * (_BAR - filled), style="bright_black")  # thinner, for terminals without colours
     return line

@@ -40,7 +40,7 @@ def test_a_frame_is_told_in_lines_of_80_columns(summary: LiveSummary):
     text = text_of(live_view(result_of(2), summary, "lost: attempt 1 of 4 to open it again in 0.5 s"))
     assert max(map(len, text.splitlines())) <= 80
     for said in ("25.0 fps", "shown after 21 ms", "1234 dropped", "56 unreadable", "detect 12.0", "classify 1.2",
-                 "total 14.3", "1  happy      90 %", "2  happy", "attempt 1 of 4"):  # fmt: skip
+                 "total 14.3", f"1  happy      90 %  {'━' * 18}──", "2  happy", "attempt 1 of 4"):  # fmt: skip
         assert said in text
 
 
