@@ -23,6 +23,7 @@ class TextTable:
     def __init__(self) -> None:
         self._has_header = False
         self._open: dict[tuple[str, int], _Stretch] = {}
+        self._source, self._is_faceless_clip = "", False
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +35,10 @@ class TextTable:
 
     def write(self, result: FrameResult) -> None:
         """Take one frame; print what it ends."""
+        if result.source != self._source:
+            self._end_source()
+            self._source, self._is_faceless_clip = result.source, result.t_ms is not None
+        self._is_faceless_clip &= not result.faces
         if result.t_ms is None:
             for face in result.faces:
                 self._print(result.source, _box_text(face.box), face.track, face.label, face.probability)
@@ -51,9 +56,15 @@ class TextTable:
 
     def close(self) -> None:
         """Print what is still open."""
+        self._end_source()
+        sys.stdout.flush()
+
+    def _end_source(self) -> None:
         for key in list(self._open):
             self._end(key)
-        sys.stdout.flush()
+        if self._is_faceless_clip:
+            self._print(self._source, "no face", None, "", None)
+            self._is_faceless_clip = False
 
     def _end(self, key: tuple[str, int]) -> None:
         stretch = self._open.pop(key)

@@ -59,6 +59,17 @@ def clip(tmp_path: Path, scenes: list[npt.NDArray[np.uint8]]) -> Path:
     return path
 
 
+@pytest.fixture
+def dark(tmp_path: Path) -> Path:
+    """A film in which nobody is to be seen."""
+    path = tmp_path / "dark.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 4.0, (64, 48))
+    for _ in range(2):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    return path
+
+
 def table_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -111,6 +122,15 @@ def test_the_default_output_is_a_table_of_80_columns(
     assert spans
     assert len(spans) < 8, "a clip is told in stretches, not in frames"
     assert "0.0-" in spans[0]
+
+
+def test_a_clip_without_a_face_has_a_line_of_its_own(
+    model: str, folder: Path, dark: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["predict", str(dark), str(folder / "a.png"), str(dark), "--pipeline", model]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert ["no face" in line for line in lines] == [True, False, True]
+    assert str(dark)[-20:] in lines[0]
 
 
 def test_tables_go_to_files_too(model: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -189,17 +209,13 @@ def test_without_a_face_whole_takes_the_picture_and_raise_is_an_error(
 
 
 def test_a_picture_without_a_face_that_is_an_error_is_named_and_ends_no_batch(
-    model: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: str, folder: Path, dark: Path, capsys: pytest.CaptureFixture[str]
 ):
     (folder / "wall.png").rename(folder / "a-wall.png")
-    film = str(tmp_path / "dark.mp4")
-    writer = cv2.VideoWriter(film, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 4.0, (64, 48))
-    writer.write(np.zeros((48, 64, 3), np.uint8))
-    writer.release()
-    arguments = [film, str(folder), "--pipeline", model, "--csv", "-", "--on-no-face", "raise"]
+    arguments = [str(dark), str(folder), "--pipeline", model, "--csv", "-", "--on-no-face", "raise"]
     assert main(["predict", *arguments]) == 1
     out, err = capsys.readouterr()
-    assert f"no face in frame 0 of {film}; " in err
+    assert f"no face in frame 0 of {dark}; " in err
     assert f"no face in {folder / 'a-wall.png'}; " in err
     assert err.splitlines()[-1] == "2 of 4 failed"
     assert [Path(row["source"]).name for row in table_of(out)] == ["a.png", "a.png"]
