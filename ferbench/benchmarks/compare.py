@@ -5,74 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from ferbench.benchmarks.checks.models import differing_environments
 from ferbench.benchmarks.compare_quality import judge_quality, quality_measures
-from ferbench.benchmarks.compare_records import MARGIN, Measure, RunComparison, RunFacts, Verdict, unjudged
+from ferbench.benchmarks.compare_records import MARGIN, Measure, RunComparison, Verdict, unjudged
+from ferbench.benchmarks.compare_side import Side
 from ferbench.benchmarks.latency_ratio import compare_rounds
-from ferbench.benchmarks.pairs import ALPHA, Scored
+from ferbench.benchmarks.pairs import ALPHA
 from ferbench.benchmarks.records import LatencySummary, RowSummary, Summary
-from ferbench.benchmarks.store import Run
 from ferbench.errors import ParameterError, RunError, UnknownNameError
 
 __all__ = ["compare_runs"]
-
-
-@dataclass(frozen=True)
-class _Side:
-    run: Run
-    summary: Summary
-    cells: list[dict[str, Any]]
-
-    @classmethod
-    def open(cls, folder: str | Path) -> _Side:
-        run = Run.open(folder)
-        plan = run.read_json("plan.json")
-        try:
-            cells = [dict(cell) for cell in plan["cells"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"cannot read {run.folder / 'plan.json'}", got="JSON that is no plan", fix="start a new run with --new"
-            ) from error
-        return cls(run, run.summary(), cells)
-
-    def rows(self) -> dict[tuple[str, str], RowSummary]:
-        return {(row.dataset, row.row): row for row in self.summary.rows}
-
-    def scored(self, row: RowSummary) -> Scored:
-        ids = [cell["id"] for cell in self._cells_of(row) if cell["kind"] == "quality"]
-        return Scored.of_folds(row.row, *self.run.pooled_items(ids))
-
-    def rounds(self, row: RowSummary, latency: LatencySummary) -> list[npt.NDArray[np.float64]]:
-        """Milliseconds per frame of each call, one array a round; rounds that failed left no table."""
-        asked = (latency.scenario, latency.device, latency.threads)
-        cells = [c for c in self._cells_of(row) if c["kind"] == "latency" and _asked(c) == asked]
-        cells = [c for c in cells if latency.machine in (None, c.get("machine"))]
-        ids = [c["id"] for c in sorted(cells, key=lambda c: c["round"] or 0)]
-        tables = [self.run.times(i) for i in ids if (self.run.folder / "times" / f"{i}.parquet").is_file()]
-        return [np.asarray(t["total_ns"] / t["n_frames"] / 1e6, dtype=np.float64) for t in tables if len(t)]
-
-    def _cells_of(self, row: RowSummary) -> list[dict[str, Any]]:
-        return [cell for cell in self.cells if (cell["dataset"], cell["row"]) == (row.dataset, row.row)]
-
-    def facts(self, path: str | Path) -> RunFacts:
-        s = self.summary
-        revision = (s.environment.get("git") or {}).get("revision")
-        return RunFacts(
-            path=str(path),
-            run_id=s.run_id,
-            created=s.created,
-            ferbench_version=s.ferbench_version,
-            revision=revision,
-        )
-
-
-def _asked(cell: dict[str, Any]) -> tuple[str, str, int]:
-    return cell["scenario"], cell["device"], cell["threads"]
 
 
 def compare_runs(
@@ -114,7 +57,7 @@ def compare_runs(
         )
     if not 0 <= margin < 1:
         raise ParameterError("the margin is a share of the faces", got=margin, expected="0 to 1, such as 0.01")
-    left, right = _Side.open(a), _Side.open(b)
+    left, right = Side.open(a), Side.open(b)
     _check_revisions(left.summary, right.summary)
     pairs = _pairs(left, right, a_rows, b_rows)
     if not pairs:
@@ -163,7 +106,7 @@ def _check_revisions(a: Summary, b: Summary) -> None:
 
 
 def _pairs(
-    left: _Side, right: _Side, a_rows: Sequence[str], b_rows: Sequence[str]
+    left: Side, right: Side, a_rows: Sequence[str], b_rows: Sequence[str]
 ) -> list[tuple[RowSummary, RowSummary]]:
     mine, theirs = left.rows(), right.rows()
     for rows, asked, name in ((mine, a_rows, "A"), (theirs, b_rows, "B")):
@@ -190,7 +133,7 @@ class _Timing:
     reason: str | None = None
 
 
-def _conditions(left: _Side, right: _Side, a: RowSummary, b: RowSummary) -> Iterator[_Timing]:
+def _conditions(left: Side, right: Side, a: RowSummary, b: RowSummary) -> Iterator[_Timing]:
     """Latencies of a pair that can be compared, and those that cannot, with the reason."""
     machines = [side.summary.environment.get("fingerprint") for side in (left, right)]
     timed_a, timed_b = ([one for one in row.latency if one.fixed_rate is None] for row in (a, b))
@@ -210,6 +153,12 @@ def _conditions(left: _Side, right: _Side, a: RowSummary, b: RowSummary) -> Iter
             continue
         busy = [name for name, side in (("A", one), ("B", match)) if any(_BUSY in note for note in side.notes)]
         why = f"other programs used the machine during {' and '.join(busy)}" if busy else None
+        warm_up = left.warm_up(a, one), right.warm_up(b, match)
+        if all(warm_up) and warm_up[0] != warm_up[1]:
+            said = " and ".join(
+                f"{', '.join(map(str, n))} frames in {name}" for name, n in zip("AB", warm_up, strict=True)
+            )
+            why = f"warmed up otherwise: {said}"
         yield _Timing(a, b, one, match, why)
     for condition in by_condition:
         yield _Timing(a, b, None, None, f"B's {condition} was not timed in A")
@@ -225,7 +174,7 @@ def _condition(latency: LatencySummary) -> str:
     return f"{latency.scenario}, {latency.device}, {threads}, {latency.frames}{where}"
 
 
-def _timed(left: _Side, right: _Side, timings: Sequence[_Timing]) -> list[Measure]:
+def _timed(left: Side, right: Side, timings: Sequence[_Timing]) -> list[Measure]:
     n_compared = sum(one.of_a is not None and one.of_b is not None for one in timings)
     level = 1 - ALPHA / max(n_compared, 1)
     result = []
@@ -257,13 +206,15 @@ def _warnings(a: Summary, b: Summary) -> list[str]:
         for one in b.datasets
         if protocols.get(one.spec, one.protocol) != one.protocol
     ]
+    if a.seed != b.seed:
+        found.append(f"other seeds, which decide subsets, folds and trainings: {a.seed} in A, {b.seed} in B")
     dirty = [name for name, one in (("A", a), ("B", b)) if (one.environment.get("git") or {}).get("is_dirty")]
     if dirty:
         found.append(f"ferbench had changes that were not committed in {' and '.join(dirty)}")
     return found
 
 
-def _notes(left: _Side, right: _Side, pairs: Sequence[tuple[RowSummary, RowSummary]]) -> Iterator[str]:
+def _notes(left: Side, right: Side, pairs: Sequence[tuple[RowSummary, RowSummary]]) -> Iterator[str]:
     used = {(side, row.dataset, row.row) for pair in pairs for side, row in zip("AB", pair, strict=True)}
     for name, side in (("A", left), ("B", right)):
         alone = [f"{row.row} on {row.dataset}" for row in side.summary.rows if (name, row.dataset, row.row) not in used]
@@ -277,6 +228,8 @@ def _notes(left: _Side, right: _Side, pairs: Sequence[tuple[RowSummary, RowSumma
     if left_out := [kind for kind, is_there in kinds.items() if is_there]:
         yield f"not compared, see the reports: {', '.join(left_out)}"
     for a, b in pairs:
+        if a.row == b.row and a.pipeline != b.pipeline:
+            yield f"{a.row} on {a.dataset} is another pipeline in B: {b.pipeline.id}, not {a.pipeline.id}"
         if a.quality is not None and b.quality is not None and a.quality.n != b.quality.n:
             counts = f"{a.quality.n:,} faces in A, {b.quality.n:,} in B"
             yield f"{b.row} on {b.dataset}: {counts}; those in both are compared"

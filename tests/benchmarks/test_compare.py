@@ -307,6 +307,38 @@ def test_a_damaged_table_is_one_line_and_exit_2(base, tmp_path, capsys, table):
     assert error.count("\n") == 1
 
 
+def test_a_table_that_was_changed_after_it_was_measured_is_refused(base, tmp_path, capsys):
+    head = write_run(tmp_path / "head", {"steady": 0.7})
+    table = head / "items" / "q-steady.parquet"
+    part = {"checksum": "0", "part": {}, "files": {"items/q-steady.parquet": "0"}}
+    (head / "parts").mkdir()
+    (head / "parts" / "q-steady.json").write_text(json.dumps(part))
+    assert table.is_file()
+    assert main(["compare", str(base), str(head)]) == 2
+    error = capsys.readouterr().err
+    assert "cell q-steady" in error
+    assert "was changed after it was measured" in error
+    assert error.count("\n") == 1
+
+
+def test_other_warm_ups_other_seeds_and_other_pipelines_of_one_name_are_said(tmp_path):
+    runs = [write_run(tmp_path / name, {"steady": 0.7}, ms=2.0) for name in "ab"]
+    for run, warmup in zip(runs, (20, 0), strict=True):
+        plan = json.loads((run / "plan.json").read_text())
+        for cell in plan["cells"]:
+            cell["options"] = {"warmup": warmup} if cell["kind"] == "latency" else {}
+        (run / "plan.json").write_text(json.dumps(plan))
+    summary = json.loads((runs[1] / "summary.json").read_text())
+    summary["seed"] = 7
+    summary["rows"][0]["pipeline"]["classifier"] = "other"
+    (runs[1] / "summary.json").write_text(json.dumps(summary))
+    found = compare_runs(*runs)
+    (timed,) = [one for one in found.measures if one.metric == "latency"]
+    assert (timed.verdict, timed.reason) == ("cannot tell", "warmed up otherwise: 20 frames in A and 0 frames in B")
+    assert any("0 in A, 7 in B" in warning for warning in found.warnings)
+    assert any("is another pipeline in B: whole-image/other, not whole-image/steady" in note for note in found.notes)
+
+
 def test_a_wrong_margin_is_said_in_the_unit_it_was_given_in(base, capsys):
     for margin in ("-2", "100", "nan"):
         assert main(["compare", str(base), str(base), "--margin", margin]) == 2
