@@ -130,7 +130,7 @@ def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str
     n_classes = sums.confusion.shape[1]
     counts = (w @ sums.confusion.reshape(len(sums.confusion), -1)).reshape(len(w), n_classes, n_classes + 1)
     losses = w @ sums.losses
-    bins = (w @ sums.bins.reshape(len(sums.bins), -1)).reshape(len(w), N_BINS, 3)
+    bins = (w @ sums.bins[:, :, 1:].reshape(len(sums.bins), -1)).reshape(len(w), N_BINS, 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         end_to_end = confusion_metrics(counts)
         if counts[:, :, -1].any():
@@ -141,7 +141,7 @@ def evaluate_weights(sums: Sufficient, weights: Array | None = None) -> dict[str
         n_seen = counts.sum(axis=(1, 2))
         detected["log_loss"] = losses[:, 0] / n_seen
         detected["brier"] = losses[:, 1] / n_seen
-        detected["ece"] = np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n_seen
+        detected["ece"] = np.abs(bins[:, :, 0] - bins[:, :, 1]).sum(axis=1) / n_seen
         return {"detected": detected, "end_to_end": end_to_end}
 
 

@@ -81,8 +81,11 @@ def bootstrap(
             low = high = None
             if draws[part][name]:
                 drawn = np.concatenate(draws[part][name])
-                # A resample without a single detected face says nothing of detected faces: it is left out.
-                low, high = (float(x) for x in np.nanpercentile(drawn, [tail, 100 - tail]))
+                # A resample without a single detected face says nothing of detected faces: it is left out. Sorted,
+                # since percentiles take less time then.
+                drawn = np.sort(drawn[~np.isnan(drawn)])
+                if len(drawn):
+                    low, high = (float(x) for x in np.percentile(drawn, [tail, 100 - tail]))
                 if name == "ece":
                     low, high = calibration_interval(float(value), drawn, np.concatenate(noise), level)
                 if name in END_TO_END_METRICS and value in (0, 1):

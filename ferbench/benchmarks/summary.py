@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
 from ferbench.benchmarks.suite import DatasetEntry
+from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.benchmarks.timing_summary import summarise_latency
 from ferbench.benchmarks.transfer_summary import generalisation, summarise_transfers
 from ferbench.labels import find_permuted_labels
@@ -51,7 +51,7 @@ __all__ = ["build_summary", "summarise_quality", "write_summary"]
 def write_summary(run: Run, plan: Plan, command: str) -> Summary:
     """Build the summary and store it, with ``results.parquet`` beside it."""
     summary = build_summary(run, plan, command)
-    content = json.dumps(summary.model_dump(mode="json"), indent=1).encode()
+    content = summary_bytes(summary)
     write_atomically(run.folder / "results.parquet", results_table(summary).to_parquet(index=False))
     write_atomically(run.folder / "summary.json", content)
     return summary

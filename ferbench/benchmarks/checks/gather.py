@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from ferbench.benchmarks.checks.leaks import Leaks, leaks_of_cells
 from ferbench.benchmarks.checks.table import run_checks
 from ferbench.benchmarks.records import Part, Summary
 from ferbench.benchmarks.store import Run, write_atomically
+from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.errors import FerbenchError
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def remember_ignored(run: Run, summary: Summary, codes: Sequence[str]) -> Summar
     summary = check_stored(summary, run.read_json("plan.json"))
     if summary.ignored_checks != list(codes):
         summary = summary.model_copy(update={"ignored_checks": list(codes)})
-        content = json.dumps(summary.model_dump(mode="json"), indent=1).encode()
-        write_atomically(run.folder / "summary.json", content)
+        write_atomically(run.folder / "summary.json", summary_bytes(summary))
     return summary
 
 
