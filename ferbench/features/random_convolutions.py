@@ -180,15 +180,15 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         out = np.empty((len(crops), self.grid, self.grid, 2, self.n_filters), np.float32)
         for start in range(0, len(crops), _CHUNK):
             for crop, to in zip(self._patches(crops[start : start + _CHUNK]), out[start:], strict=False):
+                response = (crop.reshape(-1, self.size**2) @ self.filters_).reshape(rows, columns, -1)
                 for i, j in np.ndindex(self.grid, self.grid):
-                    cell = crop[down[i] : down[i + 1], across[j] : across[j + 1]].reshape(-1, self.size**2)
-                    # The responses of one cell, 168 KB by default, never leave a core's cache.
-                    response = cell @ self.filters_
-                    beyond = np.maximum(response, above)
-                    np.add.reduce(beyond, axis=0, out=to[i, j, 0])
-                    np.minimum(response, below, out=beyond)
-                    np.add.reduce(beyond, axis=0, out=to[i, j, 1])
-                    to[i, j] /= np.float32(len(cell))
+                    # What is read, written and added again, 168 KB by default, stays in a core's cache.
+                    cell = response[down[i] : down[i + 1], across[j] : across[j + 1]]
+                    beyond = np.maximum(cell, above)
+                    np.add.reduce(beyond.reshape(-1, self.n_filters), axis=0, out=to[i, j, 0])
+                    np.minimum(cell, below, out=beyond)
+                    np.add.reduce(beyond.reshape(-1, self.n_filters), axis=0, out=to[i, j, 1])
+                    to[i, j] /= np.float32(len(beyond) * beyond.shape[1])
         out[:, :, :, 0] -= above
         np.subtract(below, out[:, :, :, 1], out=out[:, :, :, 1])
         return out.reshape(len(crops), self.grid**2 * 2 * self.n_filters)

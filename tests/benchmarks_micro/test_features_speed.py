@@ -13,6 +13,7 @@ from skimage.feature import hog, local_binary_pattern
 from ferbench.features.hog import HOG
 from ferbench.features.lbp import LBP
 from ferbench.features.union import Union
+from ferbench.registry import create
 
 pytestmark = pytest.mark.alone
 
@@ -56,6 +57,15 @@ def test_hog_features(benchmark: Any, crops: np.ndarray) -> None:
     )
     benchmark.extra_info["ratio_to_scikit_image"] = theirs / ours
     assert theirs / ours >= LEAST_RATIO
+
+
+@pytest.mark.parametrize(("spec", "most"), [("lbp", 5), ("gabor", 2.5)])
+def test_one_face_costs_a_few_faces_of_a_batch(spec: str, most: float, crops: np.ndarray) -> None:
+    """A live face comes alone: there the calls, not the pixels, take the time."""
+    features = create("features", spec)
+    alone = seconds_per_crop(lambda: features.transform(crops[:1]), 1, rounds=30)
+    together = seconds_per_crop(lambda: features.transform(crops[:64]), 64)
+    assert alone / together <= most
 
 
 def test_one_face(time_calls: Callable[..., Any], crops: np.ndarray) -> None:
