@@ -84,6 +84,34 @@ def known_means(grid: GridSearchCV) -> dict[str, float]:
     }
 
 
+def test_a_grid_of_a_network_gives_each_candidate_crops_of_the_training_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = SUITE.index("    features: pixels")
+    end = SUITE.index("    search:")
+    text = SUITE[:start] + "    classifier: lenet(epochs=1)\n    grid: {dropout: [0.0, 0.2]}\n" + SUITE[end:]
+    seen = []
+
+    class Majority:
+        def __init__(self, spec: str) -> None:
+            self.spec = spec
+
+        def fit(self, crops: np.ndarray, labels: np.ndarray) -> "Majority":
+            seen.append((self.spec, crops.shape, crops.dtype))
+            self.classes_ = np.unique(labels)
+            return self
+
+        def predict_proba(self, crops: np.ndarray) -> np.ndarray:
+            return np.eye(len(self.classes_))[np.zeros(len(crops), int)]
+
+    monkeypatch.setattr(tuning, "create", lambda group, spec: Majority(str(spec)))
+    found = search(tmp_path, text)
+    specs = [f"lenet(dropout={dropout}, epochs=1)" for dropout in (0.0, 0.2)]
+    assert seen == [(spec, (84, 48, 48), np.uint8) for spec in specs * 3]
+    assert found.parameters == {"dropout": 0.0}
+    assert found.n_fits == 6
+
+
 def test_scores_are_those_of_scikit_learns_grid_search(tmp_path: Path) -> None:
     samples = load_dataset(DATA, "train")
     rows = np.asarray(samples.images).reshape(len(samples), -1) / np.float32(255)
