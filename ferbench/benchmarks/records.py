@@ -350,6 +350,7 @@ class Summary(_Record):
     n_cells: int
     n_failed: int
     n_skipped: int
+    n_missing: int = Field(default=0, description="planned cells of which nothing is there; 0 in older runs")
     across: AcrossDatasets | None = None
     robustness: list[RobustnessSummary] = Field(default_factory=list)
     transfers: list[TransferSummary] = Field(default_factory=list, description="the cross-dataset matrix, cell by cell")
@@ -357,3 +358,9 @@ class Summary(_Record):
     checks: list[CheckResult] = Field(default_factory=list, description="in the order of the codes; empty: not checked")
     ignored_checks: list[str] = Field(default_factory=list, description="codes that the user chose not to be told of")
     schema_version: int = SCHEMA
+
+    @property
+    def cells_text(self) -> str:
+        """``"11 cells, 0 failed, 0 skipped"``, and how many were not done where some were not."""
+        missing = f", {self.n_missing:,} not done" if self.n_missing else ""
+        return f"{self.n_cells:,} cells, {self.n_failed:,} failed, {self.n_skipped:,} skipped{missing}"

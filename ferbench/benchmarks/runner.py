@@ -148,11 +148,13 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
         If another process works in the folder, or the scheduler cannot be reached.
     """
     cells = plan.only(options.only, latency=options.latency)
-    pending = _pending(run, cells)
+    n_notes = len(run.notes)
+    pending = _pending(run, cells, repair=False)  # another process may hold the folder
     if not pending and (known := _current_summary(run)) is not None:
         run.mark_latest()
         return Outcome(run, known, 0)
     with run.locked():
+        del run.notes[n_notes:]  # what is damaged is found again, and done again, now that nobody else works here
         _discard_damaged(run, _pending(run, cells))
         pending = _pending(run, cells)
         _check_components(pending)
@@ -213,8 +215,8 @@ def _discard_damaged(run: Run, pending: Sequence[Cell]) -> None:
                     run.discard(cell_id, f"scores of {part.cell.row} are made again with it")
 
 
-def _pending(run: Run, cells: Iterable[Cell]) -> list[Cell]:
-    parts = run.parts()
+def _pending(run: Run, cells: Iterable[Cell], *, repair: bool = True) -> list[Cell]:
+    parts = run.parts(repair=repair)
     return [cell for cell in cells if cell.id not in parts or parts[cell.id].status != "ok"]
 
 

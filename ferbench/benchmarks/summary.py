@@ -102,6 +102,7 @@ def build_summary(run: Run, plan: Plan, command: str) -> Summary:
         n_cells=len(plan.cells),
         n_failed=statuses["failed"],
         n_skipped=statuses["skipped"],
+        n_missing=len(plan.cells) - len(mine),
         across=friedman_nemenyi(_accuracies(rows)),
         robustness=summarise_robustness(run, plan, parts),
         transfers=transfers,

@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
     options = RunOptions(args.runs, jobs, args.scheduler, args.new, tuple(args.only), not args.no_latency, args.guard)
     if args.plan:
         found = None if args.new else Run.find(args.runs, plan.digest)
-        done = {i for i, part in found.parts().items() if part.status == "ok"} if found else set()
+        done = {i for i, part in found.parts(repair=False).items() if part.status == "ok"} if found else set()
         print(describe_plan(plan, plan.only(options.only, latency=options.latency), done, jobs))
         return 0
     plan.only(options.only)  # a wrong row name is said before a folder is made

@@ -230,7 +230,7 @@ def _run(folder: Path) -> Page:
         "profile": summary.profile,
         "made": summary.created,
         "command": summary.command,
-        "cells": f"{summary.n_cells}, of which {summary.n_failed} failed and {summary.n_skipped} skipped",
+        "cells": summary.cells_text.replace(" cells", "", 1),
         **rows,
         **_cold_starts(ordered),
         **_searches(summary),

@@ -302,11 +302,26 @@ class ReportContext:
     @property
     def checks_headline(self) -> str:
         """What the checks found; where they found nothing, also what they had nothing to look at of."""
-        n_rows, n_cells = len(self.incomplete), self.summary.n_failed
-        if self.checks.findings or not (n_rows or n_cells):
+        if self.checks.findings or self.is_whole:
             return self.checks.headline
+        n_rows, n_cells = len(self.incomplete), self.summary.n_failed + self.summary.n_missing
         missing = f"{n_rows} row{'s' * (n_rows > 1)}" if n_rows else f"{n_cells} cell{'s' * (n_cells > 1)}"
         return f"nothing in what was measured; {missing} failed or incomplete"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every planned cell was done, and none failed."""
+        return not (self.incomplete or self.summary.n_failed or self.summary.n_missing)
+
+    @property
+    def unfinished_text(self) -> str:
+        """What became of the cells of a run of which no row is incomplete."""
+        summary = self.summary
+        if summary.n_missing:
+            return f"Not all was done ({summary.cells_text}): rows or timings were left out, or the run was stopped."
+        if summary.n_failed or summary.n_skipped:
+            return f"Every row was scored: {summary.cells_text}."
+        return f"None: all {summary.n_cells:,} cells finished."
 
     @property
     def is_tuned(self) -> bool:

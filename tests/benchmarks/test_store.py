@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
+from ferbench.benchmarks.plan import expand
 from ferbench.benchmarks.records import Cell, CellError, Part, PipelineSpec, Summary, digest
+from ferbench.benchmarks.runner import RunOptions, run_plan
 from ferbench.benchmarks.store import Run, write_atomically
+from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.errors import RunError
 
 
@@ -241,6 +245,24 @@ def test_a_second_process_is_told_who_holds_the_run(run: Run) -> None:
     assert f"process {os.getpid()}" in message
     with run.locked():  # and it is free again
         pass
+
+
+def test_a_command_that_finds_the_folder_in_use_takes_nothing_away(tmp_path: Path) -> None:
+    text = (
+        "schema: 1\nname: tiny\ndatasets: [{name: fer2013}]\npipelines: [{id: a, classifier: majority}]\nscenarios: []"
+    )
+    splits = {name: SplitFacts(n=9, n_subjects=None, class_counts={"happy": 9}) for name in ("train", "test")}
+    facts = DatasetFacts(
+        spec="fer2013", title="F", kind="crops", is_synthetic=False, revision="0", licence="", labels=["happy"],
+        splits=splits,
+    )  # fmt: skip
+    plan = expand(parse_suite(text), None, {"fer2013": facts}, machine="m")
+    run = Run.create(tmp_path / "runs", "tiny", "0123abcd", {"plan.json": b"{}"})
+    part = run.folder / "parts" / f"{plan.cells[0].id}.json"
+    write_atomically(part, b"half of it, as another process sees what is being replaced")
+    with run.locked(), pytest.raises(RunError, match="in use"):
+        run_plan(plan, Run.open(run.folder), RunOptions(), "ferbench run tiny")
+    assert part.is_file()
 
 
 def test_the_stamp_changes_with_any_part(run: Run) -> None:

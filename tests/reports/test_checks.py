@@ -58,10 +58,14 @@ def test_nothing_found_is_not_said_of_rows_that_failed(make_summary: Callable[..
     for changes, said in (
         ({"rows": whole}, "nothing"),
         ({"rows": whole, "n_failed": 2}, "nothing in what was measured; 2 cells failed or incomplete"),
+        ({"rows": whole, "n_missing": 3}, "nothing in what was measured; 3 cells failed or incomplete"),
         ({"rows": [*whole[1:], failed]}, "nothing in what was measured; 1 row failed or incomplete"),
         ({"rows": [failed], "checks": CHECKS}, "1 error, 1 warning and 2 notes"),
     ):
         assert build_context(clean.model_copy(update=changes)).checks_headline == said
+    stopped = build_context(clean.model_copy(update={"rows": whole, "n_cells": 90, "n_skipped": 0, "n_missing": 3}))
+    assert stopped.summary.cells_text == "90 cells, 0 failed, 0 skipped, 3 not done"
+    assert "Not all was done (90 cells, 0 failed, 0 skipped, 3 not done)" in stopped.unfinished_text
     context = build_context(clean.model_copy(update={"rows": [failed]}))
     assert ">Checks found nothing in what was measured; 1 row failed or incomplete</h2>" in render_html(context)
     assert "Found nothing in what was measured; 1 row failed or incomplete; " in render_markdown(context)
