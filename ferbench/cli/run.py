@@ -94,6 +94,8 @@ def main(args: argparse.Namespace) -> int:
 
     checks = checks_view(summary)
     print(checks_text(checks))
+    if summary.n_failed or summary.n_skipped or summary.n_missing:
+        print(f"cells   {summary.cells_text}")
     if outcome.n_done == 0:
         print("everything was done already; --new measures again")
     print(f"run     {outcome.run.folder}\nreport  {report}")
