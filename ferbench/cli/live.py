@@ -90,7 +90,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="camera index, video file, rtsp:// or http:// address, folder of images, or synthetic",
     )
     add_stream_options(parser)
-    parser.add_argument("--out", metavar="FILE", help="write a video with the results drawn in, such as out.mp4")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write a video with the results drawn in: out.mp4 for players, out.webm for browsers",
+    )
     parser.add_argument("--headless", action="store_true", help="open no window")
     parser.add_argument("--mirror", action="store_true", help="exchange left and right, as in a mirror")
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.errors import ParameterError
-from ferbench.faces import Faces, Image, box_iou
+from ferbench.faces import Faces, Image
 from ferbench.realtime.defaults import DETECT_EVERY
 from ferbench.realtime.motion import MedianFlow
+from ferbench.realtime.places import SAME_PLACE, detect_near, overlap_of_smaller
 from ferbench.realtime.tracking import Boxes, Track, Tracker
 
 if TYPE_CHECKING:
@@ -34,18 +35,17 @@ _SURE, _SURE_PER_MISS = 3, 3
 # Detections in a row that may miss a face which is followed well, before it is no longer shown: detectors miss single
 # frames of faces that are there.
 _HOLD = 2
-# Frames between two searches while somebody is missing, and for how many frames somebody who was sure, or who was only
-# suspected, is missing. Suspicions are mostly false alarms, and each search can raise another.
-_DETECT_EVERY_RESTLESS, _RESTLESS_SURE, _RESTLESS_YOUNG = 3, 30, 9
-# The place where a face is looked for again: so many sides of its box, reduced until the box has so many pixels.
-_PLACE, _PLACE_SIDE = 2.0, 96
+# Frames between two searches while somebody is missing: among so many who are in sight somebody nearly always is, and
+# one more matters less.
+_DETECT_EVERY_RESTLESS, _DETECT_EVERY_AMONG_MANY, _MANY = 3, 5, 3
+# For how many frames somebody who was sure, or who was only suspected, is missing. Suspicions are mostly false alarms,
+# and each search can raise another.
+_RESTLESS_SURE, _RESTLESS_YOUNG = 30, 9
 # A detector that found so many faces in the whole picture, but not in their place, and none there, is asked for the
 # whole picture wherever there is doubt: it may see faces of a certain size only.
 _PLACES_FAIL = 2
 # What a box may have moved, in sides, and grown since it was last detected.
 _MOVED, _GROWN = 0.5, 1.2
-# The share of the smaller box that two faces may have in common: what has more is one face, or hides the other.
-_SAME_PLACE = 0.6
 
 
 @dataclass
@@ -104,7 +104,9 @@ class FaceFinder:
             self._carry()
         self._since_scan += 1
         self._restless -= 1
-        every = min(self._detect_every, _DETECT_EVERY_RESTLESS) if self._restless > 0 else self._detect_every
+        every = self._detect_every
+        if self._restless > 0:
+            every = min(every, _DETECT_EVERY_RESTLESS if len(self._shown) < _MANY else _DETECT_EVERY_AMONG_MANY)
         followed = time.perf_counter_ns()
         found = self._scan(image) if self._scan_next or self._since_scan >= every else self._look_again(image)
         times = found.times_ns
@@ -144,7 +146,7 @@ class FaceFinder:
         if doubtful and self._places_failed == _PLACES_FAIL:
             return self._scan(image)
         before = time.perf_counter_ns()
-        faces = self._detect_near(image, _boxes(doubtful))
+        faces = detect_near(self._pipeline, image, _boxes(doubtful))
         spent = time.perf_counter_ns() - before if doubtful else 0
         self._places_work |= bool(len(faces))
         if doubtful and not self._places_work:
@@ -168,31 +170,15 @@ class FaceFinder:
         tracks = list(self._tracker.tracks)
         if not tracks:
             return doubtful, covered
-        overlap = _overlap(boxes := _boxes(tracks), boxes)
+        overlap = overlap_of_smaller(boxes := _boxes(tracks), boxes)
         np.fill_diagonal(overlap, 0)
         overlap[:, [track.missed > _HOLD for track in tracks]] = 0  # who is hidden hides nobody
-        for track, is_overlapped in zip(tracks, overlap.max(axis=1) > _SAME_PLACE, strict=True):
+        for track, is_overlapped in zip(tracks, overlap.max(axis=1) > SAME_PLACE, strict=True):
             if is_overlapped and track.missed > _HOLD:
                 covered.append(track)
             elif is_overlapped or track.missed or not _is_sure(track) or track.id in self._adrift or _changed(track):
                 doubtful.append(track)
         return doubtful, covered
-
-    def _detect_near(self, image: Image, boxes: Boxes) -> Faces:
-        """Detect in squares around boxes, all in one batch; boxes in pixels of the whole image."""
-        places = [_place(image, box) for box in boxes]
-        places = [each for each in places if each[0].size]
-        if not places:
-            return Faces.empty(1)
-        found = self._pipeline.detect([picture for picture, _, _ in places])
-        factor = np.array([places[i][1] for i in found.image_index], np.float32).reshape(-1, 1)
-        corner = np.array([places[i][2] for i in found.image_index], np.float32).reshape(-1, 2)
-        xyxy = found.xyxy * factor + np.tile(corner, 2)
-        points = None if found.landmarks is None else found.landmarks * factor[:, None] + corner[:, None]
-        kept = _distinct(xyxy, found.score)
-        return Faces(
-            xyxy[kept], found.score[kept], np.zeros(len(kept), np.int64), 1, None if points is None else points[kept]
-        )
 
     def _add_followed(self, found: Found, image: Image, detected: set[int]) -> None:
         """Add the faces that are shown without being classified yet; note what is lost."""
@@ -219,13 +205,14 @@ class FaceFinder:
             return True
         if track.id in self._adrift or not _is_sure(track) or track.missed > _HOLD:
             return False
-        x, y = (track.box[:2] + track.box[2:]) / 2
+        box = track.expected_box(track.age)
+        x, y = (box[:2] + box[2:]) / 2
         if not (0 <= x < image.shape[1] and 0 <= y < image.shape[0]):
             return False
         if not track.missed:
             return True
         others = [other for other in self._tracker.tracks if other is not track and not other.missed]
-        return not others or bool(_overlap(track.box, _boxes(others)).max() < _SAME_PLACE)
+        return not others or bool(overlap_of_smaller(track.box, _boxes(others)).max() < SAME_PLACE)
 
     def _as_faces(self, tracks: Sequence[Track]) -> Faces:
         boxes, score = _boxes(tracks), np.array([track.score for track in tracks], np.float32)
@@ -253,15 +240,6 @@ def _boxes(tracks: Sequence[Track]) -> Boxes:
     return np.array([track.expected_box(track.age) for track in tracks], np.float32).reshape(-1, 4)
 
 
-def _overlap(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]:
-    """(N, M) of (N, 4) and (M, 4) boxes: what they have in common, as a share of the smaller."""
-    iou = box_iou(a, b)
-    flat = [np.asarray(boxes, np.float64).reshape(-1, 4) for boxes in (a, b)]
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in flat]
-    both = areas[0][:, None] + areas[1][None, :]
-    return np.asarray(iou * both / (1 + iou) / np.maximum(np.minimum(areas[0][:, None], areas[1][None, :]), 1e-9))
-
-
 def _is_sure(track: Track) -> bool:
     """Whether a face need not be looked for in every frame."""
     return track.hits >= max(_SURE, _SURE_PER_MISS * track.misses)
@@ -269,40 +247,10 @@ def _is_sure(track: Track) -> bool:
 
 def _changed(track: Track) -> bool:
     """Whether a box moved or grew since its face was detected so much that the detector should look."""
-    then, now = track.detected, track.box
+    then, now = track.detected, track.expected_box(track.age)
     side, side_now = max(then[2] - then[0], 1.0), max(now[2] - now[0], 1.0)
     moved = float(np.abs((now[:2] + now[2:]) - (then[:2] + then[2:])).max()) / 2
     return moved > _MOVED * side or not 1 / _GROWN < side_now / side < _GROWN
-
-
-def _place(image: Image, box: Boxes) -> tuple[Image, float, tuple[int, int]]:
-    """The picture around a box, reduced; what takes its pixels back, and its corner."""
-    from ferbench.detectors.reduction import reduce_image
-
-    height, width = image.shape[:2]
-    longer = max(float(max(box[2] - box[0], box[3] - box[1])), 1.0)
-    middle, reach = (box[:2] + box[2:]) / 2, longer * _PLACE / 2
-    left, top = (int(np.clip(v - reach, 0, end)) for v, end in zip(middle, (width, height), strict=True))
-    right, bottom = (int(np.clip(v + reach + 1, 0, end)) for v, end in zip(middle, (width, height), strict=True))
-    place = image[top:bottom, left:right]
-    if not place.size:
-        return place, 1.0, (left, top)
-    longest = round(max(place.shape[:2]) * min(_PLACE_SIDE / longer, 1.0))
-    reduced, factor = reduce_image(place, max(longest, 1))
-    return reduced, factor, (left, top)
-
-
-def _distinct(xyxy: Boxes, score: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Indices of boxes, best first, without those that lie on a better one: places overlap, and faces in them."""
-    order = np.argsort(-score, kind="stable")
-    if len(order) < 2:
-        return order
-    overlap = _overlap(xyxy, xyxy) > _SAME_PLACE
-    kept: list[int] = []
-    for i in order:
-        if not overlap[i, kept].any():
-            kept.append(int(i))
-    return np.array(kept, np.intp)
 
 
 def _joined(a: Faces, b: Faces) -> Faces:

@@ -60,6 +60,8 @@ class Track:
 
     def expected_box(self, frames: int) -> Boxes:
         """(4,) float32: the box carried forward over ``frames`` frames."""
+        if not frames:  # most often: a face in sight, which is where it was measured
+            return self.box.copy()
         moved: Boxes = (self.box + np.tile(self.velocity, 2) * np.float32(frames)).astype(np.float32)
         return moved
 

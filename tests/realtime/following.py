@@ -1,6 +1,7 @@
 """What following faces costs and finds, beside detecting in every frame: ``python tests/realtime/following.py``.
 
-Both ways see the same frames of generated streams, in turn, in one process; what they find is held against the truth.
+All ways see the same frames of generated streams, in turn, in one process; what they find is held against the truth.
+With ``--velocity`` there is a third: faces go on by their last velocity alone, without optical flow.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ferbench.faces import box_iou
 from ferbench.pipelines import load_pipeline
 from ferbench.realtime import Frame, FrameProcessor, FrameResult
 from ferbench.realtime.defaults import DETECT_EVERY
+from ferbench.realtime.finding import FaceFinder
 
 STREAMS = {
     "one face": {"seed": 0},
@@ -40,6 +42,7 @@ class Score:
     shown: int = 0
     hits: int = 0
     switches: int = 0
+    overlap: float = 0.0
     who: dict[int, int] = field(default_factory=dict)
 
     def add(self, result: FrameResult, truth: StreamFrame, ms: float) -> None:
@@ -54,6 +57,7 @@ class Score:
             self.true += 1
             if len(boxes) and overlap[person].max() >= FOUND:
                 self.right += 1
+                self.overlap += float(overlap[person].max())
                 track = result.faces[int(overlap[person].argmax())].track
                 self.switches += self.who.get(person, track) != track
                 self.who[person] = track
@@ -62,6 +66,11 @@ class Score:
     def recall(self) -> float:
         """Share of the true faces that were found."""
         return self.right / max(self.true, 1)
+
+    @property
+    def mean_overlap(self) -> float:
+        """Intersection over union with the true box, of the faces that were found."""
+        return self.overlap / max(self.right, 1)
 
     @property
     def precision(self) -> float:
@@ -74,13 +83,31 @@ class Score:
         return float(np.median(self.ms))
 
 
-def compare(frames: Iterable[StreamFrame], pipeline: object, detect_every: int) -> tuple[Score, Score]:
-    """Run both ways over the same frames, taking turns in who is first: detection in every frame, and following."""
-    ways = [FrameProcessor(pipeline, detect_every=every) for every in (1, detect_every)]  # type: ignore[arg-type]
-    scores = Score(), Score()
+class ByVelocity(FaceFinder):
+    """Moves boxes between two detections by the velocity that the detections had, and looks at no picture."""
+
+    def _carry(self) -> None:
+        pass
+
+
+def following(pipeline: object, detect_every: int) -> FrameProcessor:
+    """The processor under test."""
+    return FrameProcessor(pipeline, detect_every=detect_every)  # type: ignore[arg-type]
+
+
+def by_velocity(pipeline: object, detect_every: int) -> FrameProcessor:
+    """The same with constant velocity in place of the flow."""
+    processor = following(pipeline, detect_every)
+    processor._finder = ByVelocity(pipeline, processor.tracker, detect_every)  # type: ignore[arg-type]
+    return processor
+
+
+def compare(frames: Iterable[StreamFrame], *ways: FrameProcessor) -> list[Score]:
+    """Run all ways over the same frames, taking turns in who is first."""
+    scores = [Score() for _ in ways]
     for truth in frames:
-        both = list(zip(ways, scores, strict=True))
-        for way, score in both if truth.index % 2 else reversed(both):
+        every = list(zip(ways, scores, strict=True))
+        for way, score in every if truth.index % 2 else reversed(every):
             start = time.perf_counter()
             result = way.process(Frame(truth.index, truth.t_ms, truth.image, "synthetic"))
             score.add(result, truth, (time.perf_counter() - start) * 1000)
@@ -88,28 +115,32 @@ def compare(frames: Iterable[StreamFrame], pipeline: object, detect_every: int) 
 
 
 def main() -> int:
-    """Print a line for each stream."""
+    """Print a line for each stream and way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pipeline", default="tiny")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each stream, 30 frames a second")
     parser.add_argument("--detect-every", type=int, default=DETECT_EVERY)
+    parser.add_argument("--velocity", action="store_true", help="also follow by the last velocity alone")
     args = parser.parse_args()
-    pipeline = load_pipeline(args.pipeline)
+    pipeline, n = load_pipeline(args.pipeline), args.detect_every
+    makers = {"each frame": lambda: following(pipeline, 1), "follow": lambda: following(pipeline, n)}
+    if args.velocity:
+        makers["velocity"] = lambda: by_velocity(pipeline, n)
     # Libraries are imported at the first call; that is no frame's time.
-    compare(synthetic_stream(seed=9, seconds=0.2), pipeline, args.detect_every)
-    print(f"{args.pipeline}, 640×480, whole picture searched every {args.detect_every} frames (each: in every frame)")
-    print(f"{'':28} {'median ms':>15} {'mean ms':>13} {'p95 ms':>13} {'recall':>13} {'precision':>13} {'switches':>9}")
-    print(f"{'':28} {'each follow  x':>15}" + f" {'each follow':>13}" * 4 + f" {'':>9}")
+    compare(synthetic_stream(seed=9, seconds=0.2), *(make() for make in makers.values()))
+    print(f"{args.pipeline}, 640×480, whole picture searched every {n} frames (each frame: in all of them)")
+    columns = "median ms", "of each", "mean ms", "recall", "overlap", "precision", "switches"
+    print(f"{'':28} {'':10} " + " ".join(f"{column:>9}" for column in columns))
     for name, options in STREAMS.items():
-        each, follow = compare(synthetic_stream(seconds=args.seconds, **options), pipeline, args.detect_every)
-        print(
-            f"{name:28} {each.median_ms:5.1f} {follow.median_ms:5.2f} {each.median_ms / follow.median_ms:3.0f}"
-            f" {np.mean(each.ms):6.1f} {np.mean(follow.ms):6.2f}"
-            f" {np.quantile(each.ms, 0.95):6.1f} {np.quantile(follow.ms, 0.95):6.1f}"
-            f" {each.recall:6.1%} {follow.recall:6.1%} {each.precision:6.1%} {follow.precision:6.1%}"
-            f" {each.switches:4} {follow.switches:4}",
-            flush=True,
-        )
+        frames = synthetic_stream(seconds=args.seconds, **options)
+        scores = compare(frames, *(make() for make in makers.values()))
+        for way, score in zip(makers, scores, strict=True):
+            share = score.median_ms / scores[0].median_ms
+            print(
+                f"{name:28} {way:10} {score.median_ms:9.2f} {share:9.1%} {np.mean(score.ms):9.2f} {score.recall:9.1%}"
+                f" {score.mean_overlap:9.2f} {score.precision:9.1%} {score.switches:9}",
+                flush=True,
+            )
     return 0
 
 

@@ -15,7 +15,7 @@ from ferbench.detectors.haar import HaarDetector
 from ferbench.faces import Faces, Image, box_iou
 from ferbench.realtime import Frame, FrameProcessor
 from ferbench.realtime.motion import MedianFlow
-from tests.realtime.following import compare
+from tests.realtime.following import by_velocity, compare, following
 
 pytestmark = pytest.mark.alone
 
@@ -59,7 +59,7 @@ def portrait() -> Image:
 def test_following_finds_as_many_faces_in_a_quarter_of_the_time():
     """The pace is a ratio of times taken in turn, so that a busy machine slows both."""
     frames = list(synthetic_stream(seed=5, seconds=1.5, motion=2.0))
-    each, follow = compare(frames, FindsOnly(), 10)
+    each, follow = compare(frames, following(FindsOnly(), 1), following(FindsOnly(), 10))
     assert follow.recall >= each.recall - 0.01
     assert follow.median_ms <= each.median_ms / 4
     assert follow.precision >= each.precision - 0.02
@@ -78,6 +78,19 @@ def test_boxes_follow_the_picture_to_a_pixel(portrait: Image):
     expected = [320 - 104 + 7, 220 - 104 - 5, 320 + 104 + 7, 220 + 104 - 5]
     assert moved is not None
     np.testing.assert_allclose(moved, expected, atol=1.5)
+
+
+def test_a_face_that_turns_back_between_two_detections_is_followed(portrait: Image):
+    """Which its last velocity alone cannot do."""
+    offsets = [0, 6, 12, 18, 24, 30, 24, 18, 12, 6, 0, -6]
+    images = [np.roll(portrait, offset, axis=1) for offset in offsets]
+    errors = []
+    for make in (following, by_velocity):
+        boxes = np.array([result.faces[0].box for result in run(make(FindsOnly(), 100), images)])
+        errors.append(np.abs(boxes[:, ::2].mean(axis=1) - boxes[0, ::2].mean() - offsets).max())
+    followed, by_velocity_alone = errors
+    assert followed < 5
+    assert by_velocity_alone > 30
 
 
 def test_motion_that_cannot_be_followed_is_said(portrait: Image):
