@@ -22,6 +22,8 @@ from ferbench.features.base import (
 __all__ = ["OpticalFlow", "flow_fields"]
 
 METHODS = ("dis", "farneback")
+_CHUNK = 64
+"""Pairs described at once: with eight directions, their maps take 10 MB."""
 _SMALLEST = 12
 """Pixels: DIS takes no smaller images (OpenCV 4.14)."""
 
@@ -123,8 +125,15 @@ class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
             counted from the right towards the bottom, the mean length of the movements that go there.
         """
         self._check_parameters()
-        flow = flow_fields(before, after, self.method)
+        _check_pair(before, after)
         check_crops(after, minimum=self.grid)
+        out = np.empty((len(after), (2 + self.bins) * self.grid**2), np.float32)
+        for start in range(0, len(after), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            out[part] = self._describe(flow_fields(before[part], after[part], self.method))
+        return out
+
+    def _describe(self, flow: npt.NDArray[np.float32]) -> Matrix:
         n, h, w, _ = flow.shape
         x, y = flow[..., 0] / np.float32(w), flow[..., 1] / np.float32(h)
         maps = [x, y]
@@ -173,8 +182,7 @@ def flow_fields(before: Crops, after: Crops, method: str = "dis") -> npt.NDArray
     import cv2
 
     check_choice("method", method, METHODS)
-    if check_crops(before, minimum=_SMALLEST).shape != check_crops(after).shape:
-        raise ShapeError("frames of a pair differ in size or number", got=after.shape, expected=before.shape)
+    _check_pair(before, after)
     out = np.empty((*before.shape, 2), np.float32)
     # Made for each batch, not kept: the handle cannot be pickled, and its buffers are not for two threads.
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) if method == "dis" else None
@@ -183,3 +191,8 @@ def flow_fields(before: Crops, after: Crops, method: str = "dis") -> npt.NDArray
         pair = np.ascontiguousarray(before[index]), np.ascontiguousarray(after[index])
         field[:] = farneback(*pair, None, 0.5, 3, 11, 3, 5, 1.1, 0) if dis is None else dis.calc(*pair, None)
     return out
+
+
+def _check_pair(before: object, after: object) -> None:
+    if (first := check_crops(before, minimum=_SMALLEST).shape) != (second := check_crops(after).shape):
+        raise ShapeError("frames of a pair differ in size or number", got=second, expected=first)
