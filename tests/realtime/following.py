@@ -28,6 +28,7 @@ STREAMS = {
     "three faces, moving": {"seed": 2, "n_faces": 3, "motion": 2.0, "noise": 4.0},
     "two faces that cross": {"seed": 1, "n_faces": 2, "crossing": True},
     "eight faces": {"seed": 0, "n_faces": 8},
+    "one face, 8 frames a second": {"seed": 40, "motion": 2.0, "fps": 8.0},
 }
 FOUND, IN_SIGHT = 0.5, 0.5
 
@@ -118,7 +119,7 @@ def main() -> int:
     """Print a line for each stream and way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pipeline", default="tiny")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each stream, 30 frames a second")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each stream")
     parser.add_argument("--detect-every", type=int, default=DETECT_EVERY)
     parser.add_argument("--velocity", action="store_true", help="also follow by the last velocity alone")
     args = parser.parse_args()
