@@ -132,7 +132,8 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
     Parameters
     ----------
     C : float
-        Inverse strength of regularisation: larger fits the training faces more closely.
+        Inverse strength of regularisation: larger fits the training faces more closely. 10 suits the exact kernel and
+        ``nystroem``; ``additive``, which has more features, wants some tenths.
     gamma : float or "scale"
         Of the kernel ``exp(-gamma χ²)``: larger makes a row's influence end sooner. ``scale``: 1 / mean χ² distance of
         training rows [1]_. Not with ``additive``.
@@ -194,7 +195,8 @@ class IntersectionSVM(_HistogramSVM):
     Parameters
     ----------
     C : float
-        Inverse strength of regularisation: larger fits the training faces more closely.
+        Inverse strength of regularisation: larger fits the training faces more closely. 10 suits the exact kernel and
+        ``nystroem``; ``additive``, which has more features, wants some tenths.
     balanced : bool
         Weigh classes by the inverse of their frequency.
     approximation : None, "nystroem" or "additive"
