@@ -24,6 +24,16 @@ def test_fb004_says_which_percentile_lacks_how_many_frames(n: int, severity: str
     assert (result.severity, names in result.findings[0].text) == (severity, True)
 
 
+def test_fb004_does_not_say_of_a_row_that_its_p90_is_left_out_where_it_is_there() -> None:
+    rows = [row("fast", latency=[latency(n=110)]), row("slow", latency=[latency(n=29)]), row("lbp")]
+    (found,) = look("FB004", summary(*rows)).findings
+    assert found.text == (
+        "p90 (29 of 64 frames): left out of the reports for 1 of 3 rows; p95 (29 of 130 frames) and p99 (29 of 662 "
+        "frames) for 2 of 3 rows."
+    )
+    assert set(found.rows) == {"fast", "slow"}
+
+
 def test_fb004_passes_with_enough_frames_and_finds_a_percentile_that_is_stated_all_the_same() -> None:
     assert look("FB004", summary(row("hog", latency=[latency(n=662)]))).status == "passed"
     stages = {"total": times(1.0, 100, p90=1.0, p95=1.0)}
