@@ -64,7 +64,7 @@ def stacking(of: Sequence[str] = ("linear-svm", "knn"), final: str = "logistic-r
 
 def _members(name: str, of: object) -> list[tuple[str, Any]]:
     if isinstance(of, str) or not isinstance(of, Sequence) or len(of) < 2:
-        raise ParameterError(f"parameter of, of {name}", got=repr(of), expected="two specs of classifiers or more")
+        raise ParameterError(f"parameter of, of {name}", got=repr(of), expected="a list of specs, two or more")
     made = [_classifier(name, spec) for spec in of]
     return [(f"{i}-{parse_spec(spec).name}", one) for i, (spec, one) in enumerate(zip(of, made, strict=True), start=1)]
 

@@ -198,8 +198,11 @@ def _parse(fields: list[str], columns: tuple[int, int, int]) -> tuple[int, bytes
     if not (emotion.isascii() and emotion.isdigit() and int(emotion[:9]) < N_EMOTIONS):
         raise ValueError(f"emotion is {emotion[:20]!r}, expected 0 to {N_EMOTIONS - 1}")
     if pixels.translate(_DIGITS_AND_BLANKS):
-        at, wrong = next((i, v) for i, v in enumerate(pixels.split(), 1) if not (v.isascii() and v.isdigit()))
-        raise ValueError(f"pixel {at} is {wrong[:20]!r}, not a whole number")
+        texts = pixels.split()
+        for at, text in enumerate(texts, 1):
+            if not (text.isascii() and text.isdigit()):
+                raise ValueError(f"pixel {at} is {text[:20]!r}, not a whole number")
+        pixels = " ".join(texts)  # only the blanks between them are others
     # Four times faster than int() on each value; the check above leaves it nothing to stumble over.
     values = np.fromstring(pixels, dtype=np.int64, sep=" ")
     if len(values) != SIDE * SIDE:

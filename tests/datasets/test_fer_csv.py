@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ferbench.datasets.fer_csv import SIDE, USAGES, read_fer_table
@@ -96,6 +96,8 @@ def test_a_file_without_line_ends_is_refused_without_reading_it_all():
 
 
 @given(st.binary(max_size=300), st.integers(0, len(GOOD)), st.integers(0, 400))
+@example(b"\t", 24, 0)
+@example("\N{NO-BREAK SPACE}".encode(), 25, 1)
 @settings(max_examples=200)
 def test_damage_anywhere_gives_a_table_or_a_message(garbage, at, cut):
     good = f"emotion,pixels,Usage\n{GOOD}\n".encode()
