@@ -6,10 +6,9 @@ import csv
 import json
 import os
 import sys
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ferbench.errors import ParameterError, ShapeError, SourceError
 from ferbench.faces import Image
+from ferbench.native_output import output_held_back
 from ferbench.realtime.results import FrameResult, tidy_columns, tidy_rows
 
 __all__ = ["CsvSink", "JsonLinesSink", "Sink", "VideoSink", "open_tables"]
@@ -122,23 +122,9 @@ def open_tables(
     return tables
 
 
-_stderr_lock = threading.Lock()
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Close the process' standard error for a moment: OpenCV (4.14) says there, past its own log, that WebM has no
-    number for VP8, and writes VP8 all the same.
-    """
-    with _stderr_lock:
-        kept = os.dup(2)
-        try:
-            with open(os.devnull, "w") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+def _is_tag_message(line: bytes) -> bool:
+    """Whether OpenCV (4.14) says, past its own log, that WebM has no number for VP8; it writes VP8 all the same."""
+    return b"OpenCV: FFMPEG: " in line
 
 
 class VideoSink:
@@ -217,7 +203,7 @@ class VideoSink:
         is_webm = self._path.suffix.lower() == ".webm"
         # H.264 and AV1 play in browsers too, but OpenCV's wheels (4.14) bring no encoder of theirs; VP9 takes longer.
         codec = cv2.VideoWriter.fourcc(*("VP80" if is_webm else "mp4v"))
-        with silent_opencv(), _silent_stderr() if is_webm else nullcontext():
+        with silent_opencv(), output_held_back(2, is_noise=_is_tag_message) if is_webm else nullcontext():
             self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._fps, self._size)
         if not self._writer.isOpened():
             raise SourceError(

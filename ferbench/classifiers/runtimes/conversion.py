@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import FerbenchError, ModelFileError, ParameterError, UnknownNameError
+from ferbench.errors import ModelFileError, ParameterError, UnknownNameError
+from ferbench.native_output import output_held_back
 
 __all__ = [
     "PRECISIONS",
@@ -97,30 +96,11 @@ def conversion_output_held_back() -> Iterator[None]:
     """Keep what converters write to stdout and stderr from the terminal; it comes out if the conversion fails.
 
     TensorFlow's converter logs from C++, tf2onnx and ONNX Runtime through ``logging`` and ``print``; none has a switch
-    for all of it. The file descriptors themselves move, since native code does not ask Python.
+    for all of it.
     """
-    try:
-        kept = [(number, os.dup(number)) for number in (1, 2)]
-    except OSError:  # one of them is closed: nothing to hold back
-        yield
-        return
-    with tempfile.TemporaryFile() as held, warnings.catch_warnings():
+    with output_held_back(1, 2, is_noise=lambda line: True), warnings.catch_warnings():
         # tf2onnx 1.17 looks for np.object, which numpy 2 announces anew; Keras 3.15 works around what is missing.
         warnings.filterwarnings("ignore", message=r"In the future `np\.object`", category=FutureWarning)
         # The input's range is float32's by intention: TensorFlow's converter asks for statistics all the same.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-        for number, _ in kept:
-            os.dup2(held.fileno(), number)
-        try:
-            yield
-        except FerbenchError:  # says what is wrong, in one line
-            raise
-        except BaseException:
-            os.dup2(kept[1][1], 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            for number, copy in kept:
-                os.dup2(copy, number)
-                os.close(copy)
+        yield

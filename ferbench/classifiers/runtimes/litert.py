@@ -6,10 +6,7 @@ an interpreter of its own, made on first use: nothing is padded, nothing realloc
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from ferbench.classifiers.runtimes.conversion import (
 from ferbench.classifiers.runtimes.views import averaged, check_views
 from ferbench.contracts import Session
 from ferbench.errors import DeviceError, MissingDependencyError
+from ferbench.native_output import output_held_back
 
 __all__ = ["LiteRTRuntime", "LiteRTSession", "export_litert"]
 
@@ -87,7 +85,7 @@ class LiteRTSession:
     def _interpreter(self, n: int, shape: tuple[int, ...]) -> tuple[Any, int, int]:
         if n not in self._interpreters:
             kind = _interpreter_class()
-            with _native_info_held_back():
+            with output_held_back(2, is_noise=_is_info):
                 made = kind(model_content=self._model, num_threads=self._threads)
                 source, output = made.get_input_details()[0]["index"], made.get_output_details()[0]["index"]
                 made.resize_tensor_input(source, [n, *shape, 1], strict=True)
@@ -96,28 +94,9 @@ class LiteRTSession:
         return self._interpreters[n]
 
 
-@contextmanager
-def _native_info_held_back() -> Iterator[None]:
-    """Keep LiteRT's ``INFO:`` lines from stderr; whatever else it writes there comes through.
-
-    LiteRT 2 logs from C++ which delegate it made, and has no switch for that.
-    """
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr: nothing to hold back
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            held.seek(0)
-            for line in held:
-                if not line.startswith(b"INFO:"):
-                    os.write(2, line)
+def _is_info(line: bytes) -> bool:
+    """Whether LiteRT tells which delegate it made: version 2 logs it from C++, and has no switch for that."""
+    return line.startswith(b"INFO:")
 
 
 def _interpreter_class() -> Any:
