@@ -208,7 +208,7 @@ class Jobs:
         with ExitStack() as stack:
             source = stack.enter_context(open_source(job.upload))
             table = stack.enter_context(CsvSink(job.folder / FILES["csv"], job.model.labels))
-            film = stack.enter_context(VideoSink(job.folder / FILES["video"], fps))
+            film = stack.enter_context(VideoSink(job.folder / FILES["video"], fps, keep_time=True))
             for frame in source:
                 if job.cancelled.is_set():
                     return
