@@ -214,14 +214,16 @@ def _kept_answers(teacher: Pipeline, samples: Samples) -> npt.NDArray[np.float32
     """A teacher's answers, which a training that goes on after a stop takes from the cache."""
     import hashlib
 
-    from ferbench.benchmarks.cache import cached_array
+    from ferbench.benchmarks.cache import cached_array, code_digest
     from ferbench.pipelines.targets import teacher_answers
 
     faces = hashlib.sha256("\0".join(samples.ids.tolist()).encode()).hexdigest()
     model = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(teacher.files_.items())}
+    parts = [("features", teacher.parts.features), ("runtimes", teacher.parts.runtime)]
     key = {
         "what": "teacher-answers",
         "teacher": [teacher.id, model, teacher.input_size],
+        "code": [code_digest(group, str(spec)) for group, spec in parts if spec is not None],
         "faces": [samples.dataset, samples.revision, samples.split, faces],
     }
     return cached_array(key, lambda: teacher_answers(teacher, samples))
