@@ -24,6 +24,7 @@ from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite
 from ferbench.benchmarks.suite_file import parse_suite
+from ferbench.benchmarks.summary_file import OtherVersionError
 from ferbench.benchmarks.work import check_component
 from ferbench.errors import InvalidSuiteError, ModelFileError, RunError
 from ferbench.pipelines.spec import is_network
@@ -189,6 +190,8 @@ def _current_summary(run: Run) -> Summary | None:
         return None
     try:
         return run.summary()
+    except OtherVersionError:
+        raise
     except RunError:
         return None
 

@@ -150,7 +150,7 @@ def _expected(kind: str, message: str) -> str:
         return "one entry at least"
     plain = {
         "int_type": "a whole number",
-        "float_type": "a number",
+        "float_type": "a number; YAML takes 1e3 for text, and 1.0e+3 for a number",
         "string_type": "text; YAML takes 12, yes and 2020-01-01 for text only in quotes",
         "bool_type": "true or false",
         "list_type": "a list, such as [a]",

@@ -12,7 +12,11 @@ from ferbench.benchmarks.part_file import first_problem
 from ferbench.benchmarks.records import SCHEMA, Summary
 from ferbench.errors import RunError
 
-__all__ = ["read_summary", "summary_bytes"]
+__all__ = ["OtherVersionError", "read_summary", "summary_bytes"]
+
+
+class OtherVersionError(RunError):
+    """A summary was written by a ferbench with another schema version: it is not damaged, and must not be replaced."""
 
 
 def summary_bytes(summary: Summary) -> bytes:
@@ -37,7 +41,7 @@ def read_summary(path: Path) -> Summary:
     Raises
     ------
     RunError
-        If it is missing, cannot be read, or has another schema version.
+        If it is missing, cannot be read, or (:class:`OtherVersionError`) has another schema version.
     """
     try:
         content = path.read_bytes()
@@ -66,7 +70,7 @@ def _refuse_other_version(path: Path, content: bytes) -> None:
         document = json.loads(content)
     version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
     if isinstance(document, dict) and isinstance(version, int) and version != SCHEMA:
-        raise RunError(
+        raise OtherVersionError(
             f"{path} has another schema version",
             got=f"{version}, written by ferbench {document.get('ferbench_version', 'of an unknown version')}",
             expected=SCHEMA,

@@ -10,16 +10,19 @@ import pytest
 from ferbench.benchmarks.compare import compare_runs
 from ferbench.benchmarks.latency_ratio import compare_rounds
 from ferbench.benchmarks.records import (
+    Cell,
     CellError,
     DatasetSummary,
     Estimate,
     LatencySummary,
+    Part,
     PipelineSpec,
     QualitySummary,
     RowSummary,
     StageTimes,
     Summary,
 )
+from ferbench.benchmarks.store import Run
 from ferbench.cli import main
 from ferbench.errors import ParameterError, RunError, UnknownNameError
 from ferbench.reports.comparison import comparison_markdown, comparison_text
@@ -309,14 +312,21 @@ def test_a_damaged_table_is_one_line_and_exit_2(base, tmp_path, capsys, table):
 
 def test_a_table_that_was_changed_after_it_was_measured_is_refused(base, tmp_path, capsys):
     head = write_run(tmp_path / "head", {"steady": 0.7})
-    table = head / "items" / "q-steady.parquet"
-    part = {"checksum": "0", "part": {}, "files": {"items/q-steady.parquet": "0"}}
-    (head / "parts").mkdir()
-    (head / "parts" / "q-steady.json").write_text(json.dumps(part))
-    assert table.is_file()
+    made = Cell(
+        kind="quality", row="steady", pipeline=PipelineSpec(classifier="steady"), dataset="faces", revision="r1",
+        train_split="train", eval_split="test",
+    )  # fmt: skip
+    items = pd.read_parquet(head / "items" / "q-steady.parquet")
+    Run(head).write_part(Part(cell=made, status="ok", started="2026-11-20T00:00:00Z", seconds=1, metrics={}), items)
+    plan = (head / "plan.json").read_text()
+    (head / "plan.json").write_text(plan.replace("q-steady", made.id))
+    assert main(["compare", str(base), str(head)]) == 0
+    capsys.readouterr()
+    # Whole and readable, but another table than the one whose digest the part holds.
+    items.assign(predicted=items["truth"]).to_parquet(head / "items" / f"{made.id}.parquet")
     assert main(["compare", str(base), str(head)]) == 2
     error = capsys.readouterr().err
-    assert "cell q-steady" in error
+    assert f"cell {made.id}" in error
     assert "was changed after it was measured" in error
     assert error.count("\n") == 1
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
-from ferbench.benchmarks.plan import expand
+from ferbench.benchmarks.plan import Plan, expand
 from ferbench.benchmarks.records import Cell, CellError, Part, PipelineSpec, Summary, digest
 from ferbench.benchmarks.runner import RunOptions, run_plan
 from ferbench.benchmarks.store import Run, write_atomically
@@ -247,7 +247,8 @@ def test_a_second_process_is_told_who_holds_the_run(run: Run) -> None:
         pass
 
 
-def test_a_command_that_finds_the_folder_in_use_takes_nothing_away(tmp_path: Path) -> None:
+def a_plan() -> Plan:
+    """Of a fit and a quality cell."""
     text = (
         "schema: 1\nname: tiny\ndatasets: [{name: fer2013}]\npipelines: [{id: a, classifier: majority}]\nscenarios: []"
     )
@@ -256,7 +257,11 @@ def test_a_command_that_finds_the_folder_in_use_takes_nothing_away(tmp_path: Pat
         spec="fer2013", title="F", kind="crops", is_synthetic=False, revision="0", licence="", labels=["happy"],
         splits=splits,
     )  # fmt: skip
-    plan = expand(parse_suite(text), None, {"fer2013": facts}, machine="m")
+    return expand(parse_suite(text), None, {"fer2013": facts}, machine="m")
+
+
+def test_a_command_that_finds_the_folder_in_use_takes_nothing_away(tmp_path: Path) -> None:
+    plan = a_plan()
     run = Run.create(tmp_path / "runs", "tiny", "0123abcd", {"plan.json": b"{}"})
     part = run.folder / "parts" / f"{plan.cells[0].id}.json"
     write_atomically(part, b"half of it, as another process sees what is being replaced")
@@ -271,3 +276,19 @@ def test_the_stamp_changes_with_any_part(run: Run) -> None:
     one = run.stamp()
     run.write_part(a_part(1, status="failed", error=CellError(type="E", message="m")))
     assert len({empty, one, run.stamp()}) == 3
+
+
+def test_a_finished_run_whose_summary_a_newer_version_wrote_stays_as_it_is(tmp_path: Path) -> None:
+    plan, run = a_plan(), Run.create(tmp_path / "runs", "tiny", "0123abcd", {"plan.json": b"{}"})
+    for cell in plan.cells:
+        if cell.kind == "fit":
+            run.save_artefact(cell, lambda folder: folder.mkdir())
+        part = Part(cell=cell, status="ok", started="2026-11-20T00:00:00Z", seconds=1, metrics={})
+        run.write_part(part, None if cell.kind == "fit" else ITEMS)
+    write_atomically(run.folder / "results.parquet", b"")
+    write_atomically(run.folder / ".derived", run.stamp().encode())
+    newer = b'{"schema_version": 99, "ferbench_version": "9.0"}'
+    write_atomically(run.folder / "summary.json", newer)
+    with pytest.raises(RunError, match=r"another schema version: got 99, written by ferbench 9\.0"):
+        run_plan(plan, Run.open(run.folder), RunOptions(), "ferbench run tiny")
+    assert (run.folder / "summary.json").read_bytes() == newer
