@@ -40,11 +40,13 @@ def test_listing_loads_no_framework(what):
     assert not loaded & HEAVY
 
 
-def test_every_public_name_of_ferbench_resolves():
-    import ferbench
+@pytest.mark.parametrize("package", ["ferbench", "ferbench.realtime"])
+def test_every_public_name_resolves(package):
+    from importlib import import_module
 
-    assert set(dir(ferbench)) >= set(ferbench.__all__)
-    for name in ferbench.__all__:
-        assert getattr(ferbench, name) is not None
+    module = import_module(package)
+    assert set(dir(module)) >= set(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = ferbench.no_such_name
+        _ = module.no_such_name

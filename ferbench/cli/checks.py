@@ -44,10 +44,11 @@ def strict_code(checks: ChecksView, n_failed: int) -> int:
     return STRICT
 
 
-def checks_text(checks: ChecksView) -> str:
-    """The count and the worst findings, for the terminal."""
+def checks_text(checks: ChecksView, *, is_whole: bool = True) -> str:
+    """The count and the worst findings, for the terminal; of a run that is not whole, "nothing" is said with care."""
     ignored = f"; ignored: {', '.join(check.code for check in checks.ignored)}" if checks.ignored else ""
-    lines = [f"checks  {checks.headline} found, {len(checks.passed)} passed{ignored}"]
+    where = "" if is_whole or checks.findings else " in what was measured"
+    lines = [f"checks  {checks.headline} found{where}, {len(checks.passed)} passed{ignored}"]
     loud = [(check, one) for check, one in checks.findings if one.severity != "note"]
     for check, one in loud[:_MOST]:
         wrapped = textwrap.wrap(

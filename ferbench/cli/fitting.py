@@ -170,7 +170,9 @@ def check_unseen(what: str, pipeline: Pipeline, validation: Samples | None) -> N
         pipeline.trained_on, dataset=validation.dataset, revision=validation.revision, split=validation.split
     ):
         raise ParameterError(
-            f"{what} learnt from --val-split {validation.split}", expected="faces that were not learnt from"
+            f"{what} learnt from --val-split {validation.split}",
+            expected="faces that were not learnt from",
+            fix="name another split",
         )
 
 

@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.reports.checks import checks_view
 
     checks = checks_view(summary)
-    print(checks_text(checks))
+    print(checks_text(checks, is_whole=not (summary.n_failed or summary.n_missing)))
     if summary.n_failed or summary.n_skipped or summary.n_missing:
         print(f"cells   {summary.cells_text}")
     if outcome.n_done == 0:

@@ -35,6 +35,8 @@ Page = dict[str, Any]
 
 SCHEMA = "suite-schema"
 WIDTH = 80
+_BY_DATASET = {"rows": ", best first", "cold start": ""}
+"""Entries of a run's page that are told for each data set, and what their headings add."""
 _IN_ONE_PIECE = ("card", "command", "file")
 """What a user may copy is not broken into lines."""
 
@@ -223,7 +225,7 @@ def _run(folder: Path) -> Page:
             facts.append(f"accuracy {accuracy.value:.3f}")
         facts += [pace_text(latency) for latency in row.latency]
         facts += [f"tuned to {say(search.parameters)}" for search in row.searches[:1] if len(row.searches) == 1]
-        rows.setdefault(f"rows on {row.dataset}, best first", {})[row.row] = ", ".join(facts)
+        rows.setdefault(row.dataset, {})[row.row] = ", ".join(facts)
     return {
         "title": f"{summary.run_id}: run of suite {summary.suite}",
         "summary": " ".join(summary.description.split()),
@@ -231,8 +233,8 @@ def _run(folder: Path) -> Page:
         "made": summary.created,
         "command": summary.command,
         "cells": summary.cells_text.replace(" cells", "", 1),
-        **rows,
-        **_cold_starts(ordered),
+        "rows": rows,
+        "cold start": _cold_starts(ordered),
         **_searches(summary),
     }
 
@@ -246,7 +248,7 @@ def _cold_starts(rows: Sequence[RowSummary]) -> Page:
     pages: Page = {}
     for row in rows:
         for one in row.latency[:1]:
-            pages.setdefault(f"cold start on {row.dataset}", {})[row.row] = (
+            pages.setdefault(row.dataset, {})[row.row] = (
                 f"import {one.import_s:.2f} s, load {one.load_s:.2f} s, first call {one.first_call_ms:.1f} ms; "
                 f"{one.peak_rss_mib:.0f} MiB"
             )
@@ -284,6 +286,11 @@ def _as_text(page: Page) -> str:
                 kind = f" : {parameter['type']}" if parameter["type"] else ""
                 lines += _wrapped(f"{name} = {parameter['default']}{kind}", 2)
                 lines += _wrapped(parameter["about"], 6)
+        elif key in _BY_DATASET:
+            for dataset, rows in value.items():
+                lines += _wrapped(f"{key} on {dataset}{_BY_DATASET[key]}:", 0, 4)
+                for name, item in rows.items():
+                    lines += _wrapped(f"{name}: {_inline(item)}", 2)
         elif isinstance(value, Mapping):
             lines += _wrapped(f"{key}:", 0, 4)
             for name, item in value.items():

@@ -77,7 +77,7 @@ class FrameProcessor:
             found = self._finder.find(frame.image)
         except NoFaceError as error:
             where = frame.source if frame.t_ms is None else f"frame {frame.index} of {frame.source}"
-            raise NoFaceError(f"no face in {where}", fix="on_no_face skip or whole goes on without one") from error
+            raise NoFaceError(f"no face in {where}", fix="--on-no-face skip or whole goes on without one") from error
         times_ns = {"detect": 0, "align": 0, "features": 0, "classify": 0} | found.times_ns
         raw = found.probabilities
         known = len(raw)

@@ -82,9 +82,9 @@ def test_every_scenario_reaches_the_summary_the_report_and_show(
         assert "While the clock ran" in text
         assert "fixed-rate(hz=auto)" in text
     shown = describe(outcome.run.folder)
-    assert "all answered in" in str(shown)
-    assert "highest rate" in str(shown)
-    assert "import" in shown[f"cold start on {row.dataset}"][row.row]
+    assert "all answered in" in shown["rows"][row.dataset][row.row]
+    assert "highest rate" in shown["rows"][row.dataset][row.row]
+    assert "import" in shown["cold start"][row.dataset][row.row]
 
 
 @pytest.mark.alone
