@@ -29,7 +29,7 @@ DEFAULTS = {
 """What is searched where nothing is named: those of these parameters that the classifier has."""
 
 _LISTED = 10_000
-"""Sets of values; of a larger space, trials are too few to meet one twice but by chance."""
+"""Sets of values; a larger space is not listed, and one of its sets may be tried twice."""
 
 _FORM = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=a|b|c"
 _FEATURES = "features."
