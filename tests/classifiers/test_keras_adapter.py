@@ -154,11 +154,10 @@ made.fit(*striped_crops(60), checkpoint_dir=Path(sys.argv[1]), on_epoch=lambda e
 """
 
 
-def test_a_killed_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
-    """With all that a checkpoint must bring back: smaller squares until the last quarter, and an average of weights."""
-    spec = SMALL[:-1] + ", side=32, average_epochs=3, stem=stride)"
+@pytest.mark.parametrize("spec", [SMALL, SMALL[:-1] + ", side=32, average_epochs=3, stem=stride)"])
+def test_a_killed_training_goes_on_as_if_undisturbed(spec: str, plain, tmp_path: Path) -> None:
     crops, labels = striped_crops(60)
-    whole = create("classifiers", spec).fit(crops, labels)
+    whole = plain if spec == SMALL else create("classifiers", spec).fit(crops, labels)
     command = [sys.executable, "-c", _TRAIN.format(spec=spec), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
