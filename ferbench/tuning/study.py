@@ -109,8 +109,8 @@ def tune(
         if on_trial:
             for trial in done:
                 on_trial(trial)
-        while len(done) < n_trials and untried(space, [trial.values for trial in done]) != []:
-            trial = _propose(optuna, study, space, [trial.values for trial in done], (seed + 1) * 100_003 + len(done))
+        while len(done) < n_trials and (left := untried(space, [trial.values for trial in done])) != []:
+            trial = _propose(optuna, study, space, left, (seed + 1) * 100_003 + len(done))
             _try(optuna, study, trial, parts, scorer)
             done = _done(optuna, study)
             _write(folder, parts, stamp, done)
@@ -154,10 +154,10 @@ def _open(optuna: Any, folder: Path, stamp: dict[str, Any]) -> optuna.Study:
     return study  # type: ignore[no-any-return]
 
 
-def _propose(optuna: Any, study: Any, space: Space, tried: list[dict[str, Any]], seed: int) -> Any:
+def _propose(optuna: Any, study: Any, space: Space, left: list[dict[str, Any]] | None, seed: int) -> Any:
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_RANDOM)
     distributions = {dimension.name: dimension.distribution() for dimension in space}
-    trial, left = study.ask(distributions), untried(space, tried)
+    trial = study.ask(distributions)
     if left is None or trial.params in left:
         return trial
     # A fit gives the same score each time: the sampler, which expects noise, would pay for it again.
