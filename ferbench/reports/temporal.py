@@ -110,24 +110,21 @@ def _condition_table(result: TemporalResult) -> list[str]:
 def temporal_html(result: TemporalResult, version: str, command: str) -> str:
     """The result as one page that needs nothing else."""
     drawings = [Markup(temporal_svg(ranked(result), result.chosen, width)) for width in (WIDE, NARROW)]
-    return (
-        environment(is_html=True)
-        .get_template("temporal.html.j2")
-        .render(
-            result=result,
-            rows=ranked(result),
-            about=_about(result),
-            drawings=drawings,
-            kind_of=kind_of,
-            compared=list(dict.fromkeys(_compared(result))),
-            reference=REFERENCE,
-            value=_value,
-            within=_within,
-            signed=_signed,
-            percent=_percent,
-            version=version,
-            command=command,
-        )
+    page = environment(is_html=True).get_template("temporal.html.j2")
+    return page.render(
+        result=result,
+        rows=ranked(result),
+        about=_about(result),
+        drawings=drawings,
+        kind_of=kind_of,
+        compared=list(dict.fromkeys(_compared(result))),
+        reference=REFERENCE,
+        value=_value,
+        within=_within,
+        signed=_signed,
+        percent=_percent,
+        version=version,
+        command=command,
     )
 
 
