@@ -215,10 +215,11 @@ def _kept_answers(teacher: Pipeline, samples: Samples) -> npt.NDArray[np.float32
     import hashlib
 
     from ferbench.benchmarks.cache import cached_array, code_digest
+    from ferbench.pipelines.storage import file_digest
     from ferbench.pipelines.targets import teacher_answers
 
     faces = hashlib.sha256("\0".join(samples.ids.tolist()).encode()).hexdigest()
-    model = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(teacher.files_.items())}
+    model = {name: file_digest(path) for name, path in sorted(teacher.files_.items())}
     parts = [("features", teacher.parts.features), ("runtimes", teacher.parts.runtime)]
     key = {
         "what": "teacher-answers",

@@ -27,6 +27,7 @@ __all__ = [
     "FORMAT",
     "check_files",
     "check_runtime",
+    "file_digest",
     "find_saved",
     "load_estimator",
     "load_pipeline",
@@ -88,7 +89,7 @@ def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, A
         "crop_scale": pipeline.crop_scale,
         "crop_shift": pipeline.crop_shift,
         "trained_on": pipeline.trained_on,
-        "files": {name: _digest(folder / name) for name in names},
+        "files": {name: file_digest(folder / name) for name in names},
     }
 
 
@@ -257,11 +258,12 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
         )
     if not path.is_file():
         raise ModelFileError(f"{path} is missing", fix="copy the whole folder")
-    if (got := _digest(path)) != digest:
+    if (got := file_digest(path)) != digest:
         raise ModelFileError(f"{path} was exchanged or damaged", got=f"sha256 {got[:12]}…", expected=f"{digest[:12]}…")
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
