@@ -35,6 +35,19 @@ class KernelSVM(TemperatureScaled):
 
     The temperature comes from a model fitted to half of the rows, since fitting grows with their square: finding it
     costs a quarter of the fit, and errs towards caution.
+
+    Parameters
+    ----------
+    balanced : bool
+        Weigh classes by the inverse of their frequency.
+    n_components : int
+        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
+    memory_mb : int
+        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
+    cache_mb : int
+        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
+    random_state : int
+        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
     """
 
     _calibration_share = 0.5

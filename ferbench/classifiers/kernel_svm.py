@@ -61,7 +61,7 @@ class _GammaSVM(KernelSVM):
 class RBFSVM(_GammaSVM):
     """Support vector machine with a Gaussian kernel, with temperature-scaled probabilities.
 
-    How it is fitted, and what memory that takes, is that of :class:`KernelSVM`.
+    How it is fitted, and what memory that takes, is that of :class:`KernelSVM`, which has the other parameters.
 
     Parameters
     ----------
@@ -70,20 +70,10 @@ class RBFSVM(_GammaSVM):
     gamma : float or "scale"
         Of the kernel ``exp(-gamma |a - b|²)``: larger makes a row's influence end sooner. ``scale``: 1 / (D × variance
         of the features).
-    balanced : bool
-        Weigh classes by the inverse of their frequency.
     approximation : None or "nystroem"
         None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
         with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
         training rows, which is all that N and a face are compared with.
-    n_components : int
-        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
-    memory_mb : int
-        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
-    cache_mb : int
-        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
-    random_state : int
-        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
 
     Attributes
     ----------
@@ -127,7 +117,7 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
     """Support vector machine with the exponential χ² kernel, with temperature-scaled probabilities.
 
     The kernel is ``exp(-gamma Σ (a - b)² / (a + b))`` [1]_. How it is fitted, and what memory that takes, is that of
-    :class:`KernelSVM`.
+    :class:`KernelSVM`, which has the other parameters.
 
     Parameters
     ----------
@@ -137,22 +127,12 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
     gamma : float or "scale"
         Of the kernel ``exp(-gamma χ²)``: larger makes a row's influence end sooner. ``scale``: 1 / mean χ² distance of
         training rows [1]_. Not with ``additive``.
-    balanced : bool
-        Weigh classes by the inverse of their frequency.
     approximation : None, "nystroem" or "additive"
         None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
         with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
         training rows, which is all that N and a face are compared with. ``additive``: a linear machine on three
         features for each, whose kernel is ``Σ 2 a b / (a + b)``, not its exponential: 12 N D bytes to fit, 3 D
         products for each class of a face.
-    n_components : int
-        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
-    memory_mb : int
-        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
-    cache_mb : int
-        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
-    random_state : int
-        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
     """
 
     def _check_parameters(self) -> None:
@@ -190,28 +170,19 @@ class IntersectionSVM(_HistogramSVM):
     """Support vector machine with the histogram intersection kernel, with temperature-scaled probabilities.
 
     The kernel is ``Σ min(a, b)`` [2]_, divided by the mean sum of a training row: ``C`` does not depend on how features
-    are scaled. How it is fitted, and what memory that takes, is that of :class:`KernelSVM`.
+    are scaled. How it is fitted, and what memory that takes, is that of :class:`KernelSVM`, which has the other
+    parameters.
 
     Parameters
     ----------
     C : float
         Inverse strength of regularisation: larger fits the training faces more closely. 10 suits the exact kernel and
         ``nystroem``; ``additive``, which has more features, wants some tenths.
-    balanced : bool
-        Weigh classes by the inverse of their frequency.
     approximation : None, "nystroem" or "additive"
         None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
         with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
         training rows, which is all that N and a face are compared with. ``additive``: a linear machine on three
         features for each, whose kernel is nearly this one: 12 N D bytes to fit, 3 D products for each class of a face.
-    n_components : int
-        Training rows drawn for ``nystroem``: more comes closer to the exact kernel, and takes as much longer.
-    memory_mb : int
-        Refuse an exact fit whose kernel values take more megabytes than this: 1,800 for FER2013's training split.
-    cache_mb : int
-        Megabytes in which LIBSVM keeps rows of them during an exact fit: changes the time, not the result.
-    random_state : int
-        Seed of the rows held out for the temperature, and of those that ``nystroem`` draws.
     """
 
     def _learn_scale(self, rows: Matrix) -> None:

@@ -7,6 +7,8 @@ import re
 
 __all__ = ["first_paragraph", "parameter_texts"]
 
+_SECTION = re.compile(r"^(?:Other )?Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", re.S | re.M)
+
 
 def first_paragraph(documented: object) -> str:
     """The first paragraph of an object's docstring on one line; empty where there is none."""
@@ -16,6 +18,8 @@ def first_paragraph(documented: object) -> str:
 
 def parameter_texts(documented: object) -> dict[str, tuple[str, str]]:
     """What the *Parameters* and *Other Parameters* sections say of each parameter: its type, and what it does.
+
+    Of a class, also those of the classes that it is made of: what they share is said once.
 
     Examples
     --------
@@ -31,9 +35,8 @@ def parameter_texts(documented: object) -> dict[str, tuple[str, str]]:
     >>> parameter_texts(f)
     {'a': ('int', 'Two numbers.'), 'b': ('int', 'Two numbers.')}
     """
-    sections = re.findall(
-        r"^(?:Other )?Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", inspect.getdoc(documented) or "", re.S | re.M
-    )
+    family = reversed(documented.__mro__) if isinstance(documented, type) else (documented,)
+    sections = [section for one in family for section in _SECTION.findall(inspect.cleandoc(one.__doc__ or ""))]
     types: dict[str, str] = {}
     texts: dict[str, list[str]] = {}
     names: list[str] = []
