@@ -57,8 +57,19 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(
+    folder: Path, what: str = "run", fix: str = "wait for it, stop it, or start apart with --new"
+) -> Iterator[None]:
     """Hold a folder for this process alone; the system lets go of it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+    what : str
+        What is kept there, for the message.
+    fix : str
+        What to do when another process holds it.
 
     Raises
     ------
@@ -74,9 +85,7 @@ def held(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         holder = owner.read_text() if owner.is_file() else "another process"
-        raise RunError(
-            f"the run {folder} is in use", got=holder, fix="wait for it, stop it, or start apart with --new"
-        ) from None
+        raise RunError(f"the {what} {folder} is in use", got=holder, fix=fix) from None
     except OSError as error:
         raise StorageError(f"cannot write to {folder}", got=error.strerror, fix=_FIX) from error
     try:

@@ -97,18 +97,22 @@ def fit_network(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from ferbench.benchmarks.disk import held
     from ferbench.registry import create
 
     recipe = create("classifiers", pipeline.parts.classifier).recipe
+    checkpoints = out / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
     if (validation := _validation(pipeline, steering)) is not None:
         options["validation"] = validation
     columns = (
         TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    alone = held(checkpoints, "training", "wait for it, stop it, or choose another --out")
+    with alone, Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=recipe.epochs)
         report = _reporter(progress, task, out / "training.csv", curve, pipeline.parts.classifier.name)
-        pipeline.fit(samples, on_epoch=report, checkpoint_dir=out / "checkpoints", **options)
+        pipeline.fit(samples, on_epoch=report, checkpoint_dir=checkpoints, **options)
     network = pipeline.estimator_
     (out / "architecture.json").write_text(network.model_.to_json(indent=1), encoding="utf-8")
     epochs = len(network.log_)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ferbench.benchmarks.disk import held
 from ferbench.cli import main
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=35, n_test=70)"
@@ -137,6 +139,17 @@ def test_a_network_trains_logs_and_goes_on(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.deep
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
+    (tmp_path / "m" / "checkpoints").mkdir(parents=True)
+    spec = "whole-image/se-resnet(width=8, blocks=(1,), epochs=1, batch_size=16)@litert"
+    with held(tmp_path / "m" / "checkpoints", "training"):
+        assert main(["train", spec, "--dataset", SYNTHETIC, "--out", str(tmp_path / "m")]) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in ("is in use", f"process {os.getpid()}", "choose another --out"))
+    assert not (tmp_path / "m" / "pipeline.json").exists()
+
+
 def test_a_network_learns_from_a_teacher_and_is_calibrated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
     spec = "se-resnet(width=8, blocks=(1,), epochs=2, batch_size=16)@litert"
