@@ -131,6 +131,11 @@ class _Timing:
     of_a: LatencySummary | None
     of_b: LatencySummary | None
     reason: str | None = None
+    verdict: Verdict = "cannot tell"
+
+
+_SKIPPED = ("MissingDependencyError", "DeviceError")
+"""Errors of timings that were skipped, since something is not there."""
 
 
 def _conditions(left: Side, right: Side, a: RowSummary, b: RowSummary) -> Iterator[_Timing]:
@@ -140,6 +145,11 @@ def _conditions(left: Side, right: Side, a: RowSummary, b: RowSummary) -> Iterat
     if not timed_a and not timed_b:
         return
     if not timed_a or not timed_b:
+        error = b.error if timed_a and machines[0] == machines[1] else None
+        if error is not None and error.type not in _SKIPPED:
+            # Timings that worked and now fail are worse by any measure.
+            yield _Timing(a, b, None, None, f"timing failed in B: {error.message}", "worse")
+            return
         yield _Timing(a, b, None, None, f"not timed in {'B' if timed_a else 'A'}")
         return
     if machines[0] != machines[1]:
@@ -179,7 +189,7 @@ def _timed(left: Side, right: Side, timings: Sequence[_Timing]) -> list[Measure]
     level = 1 - ALPHA / max(n_compared, 1)
     result = []
     for one in timings:
-        blank = unjudged(one.a, one.b, "latency", one.reason)
+        blank = unjudged(one.a, one.b, "latency", one.reason, one.verdict)
         if one.of_a is None or one.of_b is None:
             result.append(blank)
             continue

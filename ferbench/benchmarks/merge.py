@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ferbench.benchmarks.records import SCORED, Cell, Part, Summary
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.summary import write_summary
 from ferbench.errors import ParameterError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Merged", "merge_runs"]
 
@@ -191,13 +194,24 @@ def _difference(a: Run, b: Run, cell_id: str) -> str | None:
     faces = [name for name in said if name not in ("predicted", "detected")]
     if not mine[faces].equals(theirs[faces]):
         return "other faces"
-    n_other = int((mine["predicted"] != theirs["predicted"]).sum())
-    if n_other:
-        return f"{n_other:,} of {len(mine):,} faces predicted otherwise"
     names = [name for name in mine.columns if name.startswith("p_")]
     gap = np.abs(mine[names].to_numpy(np.float64) - theirs[names].to_numpy(np.float64))
+    is_other = (mine["predicted"] != theirs["predicted"]) | (mine["detected"] != theirs["detected"])
+    n_other = sum(
+        not _are_tied(mine.iloc[i], mine["predicted"].iat[i], theirs["predicted"].iat[i])
+        for i in np.flatnonzero(is_other).tolist()
+    )
+    if n_other:
+        return f"{n_other:,} of {len(mine):,} faces predicted otherwise"
     largest = float(np.nanmax(gap, initial=0.0))
     return f"probabilities differ by {largest:.2g}" if largest > MAX_DIFFERENCE else None
+
+
+def _are_tied(face: pd.Series[Any], one: object, other: object) -> bool:
+    """Whether two labels of a face may change places within the difference of probabilities that is allowed."""
+    if one == other or f"p_{one}" not in face or f"p_{other}" not in face:
+        return False
+    return bool(abs(face[f"p_{one}"] - face[f"p_{other}"]) <= 2 * MAX_DIFFERENCE)
 
 
 def _choose(sources: Sequence[_Source]) -> tuple[dict[str, _Source], list[str]]:

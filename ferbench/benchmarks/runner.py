@@ -159,7 +159,7 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
         _discard_damaged(run, _pending(run, cells))
         pending = _pending(run, cells)
         _check_components(pending)
-        _bring_saved(plan, run, pending)
+        _bring_saved(plan, run)
         with RunProgress(plan, pending, options.jobs) as progress:
             for note in run.notes:
                 progress.say(f"note: {note}")
@@ -245,9 +245,12 @@ def _check_components(cells: Sequence[Cell]) -> None:
         check_component(group, spec)
 
 
-def _bring_saved(plan: Plan, run: Run, cells: Sequence[Cell]) -> None:
-    """Copy the saved pipelines that cells need into the run: it stays whole whatever becomes of their folders."""
-    for cell in cells:
+def _bring_saved(plan: Plan, run: Run) -> None:
+    """Copy the saved pipelines of a plan into the run: it stays whole whatever becomes of their folders.
+
+    Those of rows that are not asked for too: without them the plan could not be read again, as by a merge.
+    """
+    for cell in plan.cells:
         if "saved" in cell.options and not run.artefact(cell).is_dir():
             run.save_artefact(cell, plan.saved[cell.row].copy_to)
 

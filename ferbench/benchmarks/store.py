@@ -106,8 +106,12 @@ class Run:
             return  # a finished run answers from a read-only disk too
         temporary = link.with_name(f".latest.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(self.folder.name, target_is_directory=True)
-        temporary.replace(link)
+        try:
+            temporary.symlink_to(self.folder.name, target_is_directory=True)
+            temporary.replace(link)
+        except OSError as error:  # a copy that followed links, or a disk without any: no reason to lose the report
+            temporary.unlink(missing_ok=True)
+            self._notes.append(f"{link} does not point to this run: {error.strerror}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

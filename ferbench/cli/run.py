@@ -11,7 +11,6 @@ What is done stays done: the same command goes on where it was stopped, and answ
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import textwrap
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["configure", "leaderboard", "main"]
 
 WIDTH = 80
+_RUNS = Path("runs")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="print what would be done and stop")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for fits and scoring (default: all cores)")
     parser.add_argument("--scheduler", metavar="URL", help="dask scheduler whose workers fit and score")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (default: runs)")
+    parser.add_argument("--runs", type=Path, default=_RUNS, metavar="DIR", help="folder of runs (default: runs)")
     parser.add_argument("--new", action="store_true", help="start a new run instead of going on with the last one")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do these rows only")
     parser.add_argument("--no-latency", action="store_true", help="score, but time nothing")
@@ -54,8 +54,9 @@ def main(args: argparse.Namespace) -> int:
     """Run the suite; 0 even where single cells failed: they are rows of the report. 1 where ``--strict`` says so."""
     from ferbench.benchmarks.checks.table import parse_codes
     from ferbench.benchmarks.suite_file import find_suite, read_suite
+    from ferbench.benchmarks.threads import available_cores
 
-    jobs = args.jobs if args.jobs is not None else (os.cpu_count() or 1)
+    jobs = args.jobs if args.jobs is not None else available_cores()
     if jobs < 1:
         raise ParameterError("--jobs must be 1 or more", got=jobs)
     ignore = parse_codes(args.ignore)
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         outcome = run_plan(plan, run, options, command)
     except KeyboardInterrupt:
-        print(f"\nstopped; what is done is kept in {run.folder}; go on with: {command}", file=sys.stderr)
+        print(f"\nstopped; what is done is kept in {run.folder}; go on with: {_again(args)}", file=sys.stderr)
         raise
     summary = remember_ignored(outcome.run, outcome.summary, ignore)
     report = _report(outcome.run.folder, is_new=outcome.n_done > 0)
@@ -100,6 +101,22 @@ def main(args: argparse.Namespace) -> int:
         print("everything was done already; --new measures again")
     print(f"run     {outcome.run.folder}\nreport  {report}")
     return strict_code(checks, summary.n_failed) if args.strict else 0
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command that goes on with this run, with what it was told."""
+    given = {
+        "--profile": args.profile,
+        "--jobs": args.jobs,
+        "--scheduler": args.scheduler,
+        "--runs": args.runs if args.runs != _RUNS else None,
+        "--guard": args.guard if args.guard != "warn" else None,
+    }
+    command = ["ferbench", "run", args.suite]
+    for option, value in given.items():
+        command += [option, str(value)] if value is not None else []
+    command += ["--no-latency"] if args.no_latency else []
+    return shlex.join([*command, *(["--only", *args.only] if args.only else [])])
 
 
 def _report(folder: Path, *, is_new: bool) -> Path:

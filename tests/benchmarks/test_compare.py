@@ -198,6 +198,16 @@ def test_latencies_are_compared_only_under_the_same_conditions(base, tmp_path, c
     assert reason in timed[0].reason
 
 
+@pytest.mark.parametrize(("kind", "verdict"), [("WorkerError", "worse"), ("DeviceError", "cannot tell")])
+def test_a_timing_that_breaks_is_worse_and_one_that_is_skipped_is_unknown(base, tmp_path, kind, verdict):
+    head = write_run(tmp_path / "head", {"steady": 0.7, "changed": 0.7})
+    record = json.loads((head / "summary.json").read_text())
+    record["rows"][1]["error"] = {"type": kind, "message": "it broke"}
+    (head / "summary.json").write_text(json.dumps(record))
+    one = next(one for one in compare_runs(base, head).measures if (one.row, one.metric) == ("changed", "latency"))
+    assert (one.verdict, "it broke" in one.reason) == (verdict, verdict == "worse")
+
+
 def test_other_versions_are_warned_of(base, tmp_path):
     head = write_run(tmp_path / "head", {"steady": 0.7}, environment={**ENVIRONMENT, "packages": {"numpy": "2.4.0"}})
     assert compare_runs(base, head).warnings == ["other environments: numpy 2.1.0 and 2.4.0"]

@@ -157,6 +157,19 @@ def test_scores_that_differ_are_named_and_nothing_is_written(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([a.id, b.id])
 
 
+@pytest.mark.parametrize(("lead", "is_same"), [(1.5 * MAX_DIFFERENCE, True), (3 * MAX_DIFFERENCE, False)])
+def test_labels_that_are_as_probable_may_change_places(tmp_path: Path, lead: float, is_same: bool) -> None:
+    one, other = items(), items()
+    for table, label in ((one, "sad"), (other, "happy")):
+        table.loc[3, ["predicted", "p_sad", "p_happy"]] = [label, np.float32(0.4 + lead), np.float32(0.4)]
+    a, b = a_run(tmp_path, "aaaa", 2, table=one), a_run(tmp_path, "bbbb", 5, table=other)
+    if is_same:
+        merge_runs([a.folder, b.folder], tmp_path / "both", "")
+        return
+    with pytest.raises(RunError, match=r"1 of 40 faces predicted otherwise"):
+        merge_runs([a.folder, b.folder], tmp_path / "both", "")
+
+
 @pytest.mark.parametrize(("shift", "is_same"), [(0.5 * MAX_DIFFERENCE, True), (2 * MAX_DIFFERENCE, False)])
 def test_probabilities_may_differ_by_rounding_only(tmp_path: Path, shift: float, is_same: bool) -> None:
     other = items()

@@ -304,6 +304,12 @@ def test_a_shipped_network_is_scored_timed_and_reported(tmp_path: Path) -> None:
         assert "trained on fer2013 train (28,544 faces" in text
 
 
+def test_rows_that_were_done_apart_are_merged(suite: Path) -> None:
+    folders = [run(suite, only=(row,), new=True).run.folder for row in ("texture", "ready")]
+    merged = merge_runs(folders, suite.parent / "both", "").summary
+    assert {row.row for row in merged.rows if row.quality is not None} == {"texture", "ready"}
+
+
 def test_a_saved_row_in_parallel_workers(suite: Path) -> None:
     outcome = run(suite, jobs=2)
     assert {row.row: row.status for row in outcome.summary.rows} == {"texture": "ok", "ready": "ok"}

@@ -286,6 +286,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "go on with: ferbench run" in errors
+    assert f"--runs {tmp_path / 'runs'}" in errors
     subprocess.run(command(tmp_path), check=True, capture_output=True, timeout=300)
 
 
