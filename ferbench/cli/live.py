@@ -55,7 +55,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_SMOOTHING,
         metavar="HOW",
         help="smoothing over the frames of a stream, for each face: none, mean:N, ema:A, median:N, majority:N or "
-        "hmm:P, with or without +hysteresis:X (default: %(default)s; photographs are never smoothed)",
+        "hmm:P, with or without +hysteresis:X (default: %(default)s; predict never smooths photographs)",
     )
     parser.add_argument(
         "--on-no-face",
@@ -87,7 +87,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="camera index, video file, rtsp:// or http:// address, folder of images, or synthetic",
+        help="camera index, video file, rtsp:// or http:// address, folder of images (the frames of one film, in the "
+        "order of their names), or synthetic",
     )
     add_stream_options(parser)
     parser.add_argument(

@@ -38,14 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench predict``; 1 if some files failed, 2 if all did."""
-    from ferbench.errors import DataError, NoFaceError, SourceError
+    from ferbench.errors import DataError, NoFaceError, ParameterError, SourceError
     from ferbench.realtime.runner import refuse_overwriting
     from ferbench.realtime.sinks import open_tables
     from ferbench.realtime.smoothing import parse_smoothing
     from ferbench.realtime.table import TextTable
 
     smoothing = parse_smoothing(args.smooth)
-    jobs, missing = _find_jobs(args.paths)
+    if args.detect_every < 1:
+        raise ParameterError("detect_every is out of range", got=args.detect_every, expected="1 or more frames")
+    jobs, missing = _find_jobs(args.paths, Path(args.annotate) if args.annotate is not None else None)
     for job in jobs:
         refuse_overwriting(job.path, [args.csv, args.jsonl])
     failed = [_complain(message) for message in missing]
@@ -88,8 +90,11 @@ class _Job:
         self.path, self.place, self.is_video = path, place, is_video
 
 
-def _find_jobs(paths: list[str]) -> tuple[list[_Job], list[str]]:
-    """The files behind the arguments, and a message for each argument that is none."""
+def _find_jobs(paths: list[str], annotate: Path | None) -> tuple[list[_Job], list[str]]:
+    """The files behind the arguments, and a message for each argument that is none.
+
+    What an earlier command annotated into a folder below one of the arguments is not predicted again.
+    """
     from ferbench.datasets.decode import is_image_name
     from ferbench.realtime.sources import VIDEO_SUFFIXES, missing_file, natural_order
 
@@ -99,6 +104,8 @@ def _find_jobs(paths: list[str]) -> tuple[list[_Job], list[str]]:
         path = Path(text)
         if path.is_dir():
             files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+            if annotate is not None and annotate.resolve() != path.resolve():
+                files = [p for p in files if not p.resolve().is_relative_to(annotate.resolve())]
             found = [p for p in files if is_image_name(p.name) or p.suffix.lower() in VIDEO_SUFFIXES]
             jobs += [
                 _Job(p, p.relative_to(path), p.suffix.lower() in VIDEO_SUFFIXES)

@@ -11,6 +11,7 @@ describes the JSON API.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import sys
 
 from ferbench.realtime.defaults import DEFAULT_SMOOTHING
@@ -76,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
         smooth=args.smooth,
         device=args.device,
         is_local=is_local,
-        hosts=tuple(name.lower() for name in args.allow_host),
+        hosts=tuple(name.lower() for name in (*args.allow_host, *_names(args.host))),
     )
     service = Service(settings)
 
@@ -94,3 +95,12 @@ def main(args: argparse.Namespace) -> int:
     serve(service, args.host, args.port, on_ready=tell)
     print("stopped; uploads are deleted", file=sys.stderr)
     return 0
+
+
+def _names(host: str) -> list[str]:
+    """The name that the server was told to listen on, by which its page is opened; none for an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return [host]
+    return []

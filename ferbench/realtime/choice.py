@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ferbench.errors import ParameterError, RunError
 
 if TYPE_CHECKING:
-    from ferbench.benchmarks.records import Estimate, LatencySummary, RowSummary
+    from ferbench.benchmarks.records import Estimate, LatencySummary, RowSummary, Summary
     from ferbench.benchmarks.store import Run
     from ferbench.pipelines import OnNoFace, Pipeline
 
@@ -44,7 +44,9 @@ class Choice:
     ms : float
         Median milliseconds of a frame, one at a time.
     setting : str
-        What that time is of: frames, device and threads.
+        What that time is of: frames and threads, and the machine where it was not this one.
+    threads : int
+        Threads that the pipeline was timed with, and runs with: no more than there are cores here.
     folder : Path
         The saved pipeline.
     runtime : str
@@ -60,6 +62,7 @@ class Choice:
     n: int
     ms: float
     setting: str
+    threads: int
     folder: Path
     runtime: str
     is_bypassed: bool
@@ -79,10 +82,12 @@ class Choice:
         """The pipeline, ready to run, behind a detector if it was measured without one."""
         from ferbench.pipelines import load_pipeline
 
-        pipeline = load_pipeline(self.folder, runtime=self.runtime, on_no_face=on_no_face, device=device)
+        pipeline = load_pipeline(
+            self.folder, runtime=self.runtime, threads=self.threads, on_no_face=on_no_face, device=device
+        )
         if pipeline.parts.detector.name != _BYPASSED:
             return pipeline
-        return pipeline.with_detector(_LIVE_DETECTOR).prepare(device=device)
+        return pipeline.with_detector(_LIVE_DETECTOR).prepare(threads=self.threads, device=device)
 
 
 def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:
@@ -128,17 +133,27 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
 
 
 def _timed_rows(run: Run) -> list[tuple[RowSummary, LatencySummary]]:
-    """Rows of the first data set on which something was scored and timed, each with its quickest single frames."""
-    summary = run.summary()
+    """Rows of the first data set on which something was scored and timed, each with its quickest single frames.
+
+    Those of this machine, if there are any: of a merged run, each machine has its own.
+    """
+    from ferbench.benchmarks.environment import machine_fingerprint
+
+    summary, here = run.summary(), machine_fingerprint()
     for dataset in summary.datasets:
         rows = []
         for row in summary.rows:
-            times = [time for time in row.latency if (time.scenario, time.device) == ("single-stream", "cpu")]
+            single = [time for time in row.latency if (time.scenario, time.device) == ("single-stream", "cpu")]
+            times = [time for time in single if _machine(summary, time) == here] or single
             if row.dataset == dataset.spec and row.quality is not None and row.family != "baseline" and times:
                 rows.append((row, min(times, key=lambda time: time.stages["total"].p50)))
         if rows:
             return rows
     return []
+
+
+def _machine(summary: Summary, time: LatencySummary) -> str | None:
+    return time.machine or summary.environment.get("fingerprint")
 
 
 def _accuracy(row: RowSummary) -> Estimate:
@@ -148,12 +163,16 @@ def _accuracy(row: RowSummary) -> Estimate:
 
 
 def _choice(run: Run, row: RowSummary, time: LatencySummary) -> Choice:
+    from ferbench.benchmarks.environment import machine_fingerprint
+    from ferbench.benchmarks.threads import available_cores
+
     cells = [part.cell for part in run.parts(repair=False).values() if part.cell.kind == "quality"]
     mine = [cell for cell in cells if (cell.row, cell.dataset) == (row.row, row.dataset)]
     folder = run.artefact(min(mine, key=lambda cell: cell.fold or 0)) if mine else run.folder / "artefacts"
     if not (folder / "pipeline.json").is_file():
         raise RunError(f"the model of {row.row} is gone from {run.folder}", fix="run its suite again")
     threads = "one thread" if time.threads == 1 else f"{time.threads} threads"
+    elsewhere = "" if _machine(run.summary(), time) == machine_fingerprint() else "; timed on another machine"
     return Choice(
         row=row.row,
         run=run.id,
@@ -161,7 +180,8 @@ def _choice(run: Run, row: RowSummary, time: LatencySummary) -> Choice:
         accuracy=_accuracy(row),
         n=row.quality.n if row.quality else 0,
         ms=time.stages["total"].p50,
-        setting=f"{time.frames}; {threads}",
+        setting=f"{time.frames}; {threads}{elsewhere}",
+        threads=min(time.threads, available_cores()),
         folder=folder,
         runtime=str(row.pipeline.runtime),
         is_bypassed=row.pipeline.detector == _BYPASSED,

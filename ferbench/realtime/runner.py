@@ -46,7 +46,7 @@ class LiveSummary:
     dropped, unreadable : int
         Frames that a newer one replaced, and frames that could not be decoded.
     seconds : float
-        Duration from the first to the last result.
+        Duration from when the first frame was taken up to the last result.
     label_counts : dict of str to int
         How often each label was given.
     ages_ms : sequence of float
@@ -135,7 +135,9 @@ def graceful_stop(source: Source) -> Iterator[StopRequest]:
 
 
 def refuse_overwriting(source: SourceSpec | Source, outputs: Sequence[str | os.PathLike[str] | None]) -> None:
-    """Raise where an output is the source itself, or two outputs are the same file."""
+    """Raise where an output is the source itself, or two outputs are the same file or standard output."""
+    if list(outputs).count("-") > 1:
+        raise ParameterError("two tables go to standard output", fix="give one of them a file")
     given = [Path(path) for path in outputs if path is not None and os.fspath(path) != "-"]
     places = [path.resolve() for path in given]
     if isinstance(source, str | os.PathLike) and Path(source).resolve() in places:
@@ -160,10 +162,10 @@ def write_results(
         results = stack.enter_context(results)
         source = results.source
         stop = stack.enter_context(graceful_stop(source))
+        # A name that is no film's is said before a table of that name's run before is replaced.
+        film = None if video is None else VideoSink(video, source.fps or _DEFAULT_VIDEO_FPS, keep_time=source.is_live)
         tables = [stack.enter_context(table) for table in open_tables(results.labels, csv=csv, jsonl=jsonl)]
-        film = None
-        if video is not None:
-            film = VideoSink(video, source.fps or _DEFAULT_VIDEO_FPS, keep_time=source.is_live)
+        if film is not None:
             stack.enter_context(film)
         screen = stack.enter_context(Window(window)) if window is not None else None
         for result in results:

@@ -127,6 +127,19 @@ def _is_tag_message(line: bytes) -> bool:
     return b"OpenCV: FFMPEG: " in line
 
 
+def _n_frames(path: Path) -> int:
+    """How many frames a film has; 0 where it cannot be played."""
+    import cv2
+
+    from ferbench.realtime.capture import silent_opencv
+
+    with silent_opencv():
+        film = cv2.VideoCapture(str(path))
+        n = film.get(cv2.CAP_PROP_FRAME_COUNT) if film.isOpened() else 0
+        film.release()
+    return max(int(n), 0)
+
+
 class VideoSink:
     """A video file of RGB frames, no audio. It can be played once it is closed.
 
@@ -180,9 +193,23 @@ class VideoSink:
             self.n_frames += 1
 
     def close(self) -> None:
-        """Complete the file: before, players find no index in it."""
-        if self._writer is not None:
-            self._writer.release()
+        """Complete the file: before, players find no index in it.
+
+        Raises
+        ------
+        SourceError
+            If frames are missing from it, as on a full disk: OpenCV's writer fails without a word.
+        """
+        if self._writer is None:
+            return
+        self._writer.release()
+        n_there = _n_frames(self._path)
+        if n_there < self.n_frames - self.n_frames // 100:  # WebM and Matroska tell a duration, not a number
+            raise SourceError(
+                f"{self._path} is not complete",
+                got=f"{n_there} of {self.n_frames} frames",
+                fix="see whether the disk is full",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +217,10 @@ class VideoSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        elif self._writer is not None:
+            self._writer.release()  # what went wrong first is what to say
 
     def _open(self, image: Image) -> None:
         import cv2

@@ -62,15 +62,24 @@ def open_source(spec: SourceSpec | Source) -> Source:
     if isinstance(spec, bool) or not isinstance(spec, int | str | os.PathLike):
         raise ParameterError("not a source", got=repr(spec), expected="a camera index, a path or an address")
     text = os.fspath(spec) if not isinstance(spec, int) else str(spec)
+    if not text:
+        raise SourceError("no source", got="an empty text", expected="a camera index, a path or an address")
+    if isinstance(spec, os.PathLike) or (os.path.exists(text) and not text.isdigit()):
+        return _open_path(Path(text))
     if re.fullmatch(r"-?[0-9]{1,4}", text):
         if int(text) < 0:
             raise SourceError("no such camera", got=text, expected="an index from 0")
+        if not isinstance(spec, int) and os.path.exists(text):
+            raise SourceError(f"{text} is a camera's index and a file", fix=f"write ./{text} for the file")
         return LiveCapture(f"camera {int(text)}", partial(open_capture, int(text)))
     if re.match(r"synthetic\s*(\(|$)", text):
         return SyntheticStream(text)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         return _open_address(text)
-    path = Path(text)
+    return _open_path(Path(text))
+
+
+def _open_path(path: Path) -> Source:
     if path.is_dir():
         return ImageFiles.of_folder(path)
     if not path.exists():
@@ -78,7 +87,7 @@ def open_source(spec: SourceSpec | Source) -> Source:
     from ferbench.datasets.decode import IMAGE_SUFFIXES
 
     if path.suffix.lower() in IMAGE_SUFFIXES and path.suffix.lower() != ".gif":  # a GIF may well be an animation
-        return ImageFiles([path], name=text)
+        return ImageFiles([path], name=str(path))
     return VideoFile(path)
 
 

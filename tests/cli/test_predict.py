@@ -141,6 +141,19 @@ def test_tables_go_to_files_too(model: str, folder: Path, tmp_path: Path, capsys
     assert [json.loads(line)["label"] == "" for line in lines.read_text().splitlines()] == [False, False, True]
 
 
+def test_what_was_annotated_before_is_not_predicted_again(model: str, scenes, tmp_path: Path, capsys) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), scenes[0])
+    command = ["predict", str(tmp_path), "--pipeline", model, "--annotate", str(tmp_path / "out"), "--csv", "-"]
+    for _ in range(2):
+        assert main(command) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_detect_every_is_checked_before_anything_is_read(model: str, tmp_path: Path, capsys) -> None:
+    assert main(["predict", str(tmp_path / "a.png"), "--pipeline", model, "--detect-every", "0"]) == 2
+    assert "detect_every is out of range" in capsys.readouterr().err
+
+
 def test_annotated_pictures_and_films_mirror_the_folder(
     model: str, folder: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -45,6 +45,11 @@ def test_other_machines_are_warned_of(served, capsys):
     assert (settings.is_local, settings.source, settings.hosts) == (False, None, ("box.lan",))
 
 
+def test_the_name_that_it_listens_on_is_one_to_call_it_by(served):
+    assert main(["serve", "--host", "Box", "--source", "none", "--allow-host", "box.lan"]) == 0
+    assert served["settings"].hosts == ("box.lan", "box")
+
+
 def test_pipelines_are_offered_by_name_and_folder(served, tmp_path):
     (tmp_path / "lbp").mkdir()
     assert main(["serve", "--pipeline", str(tmp_path / "lbp"), "--pipeline", "tiny"]) == 0

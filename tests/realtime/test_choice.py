@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ferbench.benchmarks.environment import machine_fingerprint
 from ferbench.benchmarks.store import Run
+from ferbench.benchmarks.threads import available_cores
 from ferbench.errors import ParameterError, RunError
 from ferbench.realtime.choice import choose_pipeline
 
@@ -16,7 +19,7 @@ from ferbench.realtime.choice import choose_pipeline
 def made_up_row(name: str, accuracy: float, ms: float | None, **changes: Any) -> SimpleNamespace:
     estimate = SimpleNamespace(value=accuracy, low=accuracy - 0.02, high=accuracy + 0.02)
     time = SimpleNamespace(
-        scenario="single-stream", device="cpu", threads=1, frames="640×480 photos",
+        scenario="single-stream", device="cpu", threads=1, frames="640×480 photos", machine=None,
         stages={"total": SimpleNamespace(p50=ms)},
     )  # fmt: skip
     values = {
@@ -46,7 +49,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "plan.json").write_text("{}")
     cells = [SimpleNamespace(kind="quality", row=row.row, dataset="fer2013", fold=None) for row in rows]
     datasets = [SimpleNamespace(spec="never-scored"), SimpleNamespace(spec="fer2013")]
-    monkeypatch.setattr(Run, "summary", lambda self: SimpleNamespace(datasets=datasets, rows=rows))
+    summary = SimpleNamespace(datasets=datasets, rows=rows, environment={"fingerprint": machine_fingerprint()})
+    monkeypatch.setattr(Run, "summary", lambda self: summary)
     monkeypatch.setattr(Run, "parts", lambda self, repair: {c.row: SimpleNamespace(cell=c) for c in cells})
     monkeypatch.setattr(Run, "artefact", lambda self, cell: self.folder / "artefacts" / "model")
     return folder
@@ -62,6 +66,22 @@ def test_the_choice_says_what_it_rests_on(run: Path):
         "best: better, right on 60.0 % (95 % interval 58.0 to 62.0) of 1000 faces of fer2013, 9.00 ms a frame "
         "(640×480 photos; one thread); from made-up"
     )
+
+
+def test_times_of_this_machine_count_and_the_pipeline_runs_as_it_was_timed(run: Path):
+    row = Run.open(run).summary().rows[1]
+    (here,) = row.latency
+    there, wide = (copy.deepcopy(here) for _ in range(2))
+    there.machine, there.stages["total"].p50 = "elsewhere", 0.5
+    wide.threads, wide.stages["total"].p50 = available_cores(), 7.0
+    row.latency = [here, there]
+    assert choose_pipeline(run, 33).ms == 9
+    row.latency = [here, there, wide]
+    assert (choose_pipeline(run, 33).ms, choose_pipeline(run, 33).threads) == (7, available_cores())
+    there.threads, row.latency = 10_000, [there]
+    choice = choose_pipeline(run, 33)
+    assert (choice.ms, choice.threads) == (0.5, available_cores())
+    assert "timed on another machine" in str(choice)
 
 
 def test_what_was_measured_without_a_detector_is_said(run: Path):

@@ -182,6 +182,22 @@ def test_a_film_needs_a_known_ending_and_rate(tmp_path: Path):
         VideoSink(tmp_path / "out.mp4", 0)
 
 
+@pytest.mark.parametrize("suffix", VideoSink.SUFFIXES)
+def test_a_film_that_the_disk_had_no_room_for_is_an_error(tmp_path: Path, suffix: str):
+    resource = pytest.importorskip("resource", reason="limits of file sizes are POSIX")
+    noise = np.random.default_rng(0).integers(0, 256, (25, 240, 320, 3)).astype(np.uint8)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sink = VideoSink(tmp_path / f"out{suffix}", 25.0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        for image in noise:
+            sink.write(image)
+        with pytest.raises(SourceError, match=r"is not complete: got \d+ of 25 frames; see whether the disk is full"):
+            sink.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 # -- a whole run ---------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +215,13 @@ def test_a_run_writes_tables_and_film_of_every_frame(
     assert summary.median_ms["detect"] == 3.0
     assert sum(summary.label_counts.values()) == 21
     assert summary.fps > 0
+
+
+def test_a_wrong_film_name_leaves_the_tables_of_before(tmp_path: Path, pipeline: Any, make_video: MakeVideo):
+    (tmp_path / "t.csv").write_text("precious")
+    with pytest.raises(ParameterError, match="form of the video"):
+        run_live(make_video(2), pipeline, csv=tmp_path / "t.csv", video=tmp_path / "out.xyz")
+    assert (tmp_path / "t.csv").read_text() == "precious"
 
 
 def test_files_are_complete_when_the_pipeline_fails_in_the_middle(
@@ -223,6 +246,8 @@ def test_a_source_is_never_overwritten(pipeline: Any, make_video: MakeVideo, tmp
     before = clip.read_bytes()
     with pytest.raises(ParameterError, match="would be overwritten"):
         run_live(clip, pipeline, video=clip.parent / "." / clip.name)
+    with pytest.raises(ParameterError, match="two tables go to standard output"):
+        run_live("clip.mp4", pipeline, csv="-", jsonl="-")
     with pytest.raises(ParameterError, match="two outputs"):
         run_live(clip, pipeline, csv=tmp_path / "t", jsonl=tmp_path / "t")
     assert clip.read_bytes() == before

@@ -211,6 +211,19 @@ def test_what_cannot_be_a_source_is_refused(spec: object):
     assert "not a source" in refused(spec)
 
 
+def test_an_empty_text_is_no_source():
+    assert "no source" in refused("")
+
+
+def test_what_is_there_is_taken_as_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("synthetic (1)").mkdir()
+    Path("2024").mkdir()
+    assert "no image" in refused("synthetic (1)")
+    assert "write ./2024" in refused("2024")
+    assert "no image" in refused("./2024")
+
+
 def test_an_address_where_nobody_answers_is_an_error():
     assert "cannot open http://127.0.0.1:9/x" in refused("http://127.0.0.1:9/x")
 

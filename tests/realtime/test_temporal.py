@@ -252,6 +252,7 @@ def test_the_rule_takes_the_least_flicker_among_those_that_lose_nothing():
     [
         ({"n": 1}, ParameterError, "number of persons"),
         ({"fps": 0}, ParameterError, "fps"),
+        ({"seed": -1}, ParameterError, "seed"),
         ({"conditions": ["drak"]}, UnknownNameError, "drak"),
         ({"smoothings": ["maen:3"]}, ParameterError, "did you mean 'mean'"),
     ],

@@ -78,7 +78,7 @@ def measure_temporal(
         The data set has too few people, or does not say who they are.
     """
     names = _smoothings(smoothings)
-    _check(n, seconds, fps)
+    _check(n, seconds, fps, seed)
     cast = _generated_cast(pipeline, n, seconds, fps, seed) if streams == "synthetic" else None
     cast = cast or _people_cast(pipeline, streams, n, seconds, fps, seed)
     wanted = _conditions(conditions, cast.is_synthetic)
@@ -131,8 +131,13 @@ def _smoothings(smoothings: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(str(parse_smoothing(text)) for text in ("none", REFERENCE, *smoothings)))
 
 
-def _check(n: int, seconds: float, fps: float) -> None:
-    limits = {"number of persons": (n, 2, 10_000), "seconds": (seconds, 2, 600), "fps": (fps, 1, 240)}
+def _check(n: int, seconds: float, fps: float, seed: int) -> None:
+    limits = {
+        "number of persons": (n, 2, 10_000),
+        "seconds": (seconds, 2, 600),
+        "fps": (fps, 1, 240),
+        "seed": (seed, 0, 10_000),
+    }
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:
             raise ParameterError(f"{name} of temporal streams", got=value, expected=f"{low:g} to {high:g}")

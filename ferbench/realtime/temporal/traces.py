@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.cache import cached_array
+from ferbench.benchmarks.cache import cached_array, code_digest
 from ferbench.benchmarks.detection import match_boxes
 from ferbench.datasets.synthetic import StreamFrame
 from ferbench.errors import DataError
+from ferbench.realtime import tracking
 from ferbench.realtime.temporal.metrics import Trace
 from ferbench.realtime.temporal.streams import CONDITIONS, STREAM_VERSION, Condition, animate, generated
-from ferbench.realtime.tracking import Tracker
 
 if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
@@ -97,7 +98,7 @@ def trace_frames(pipeline: Pipeline, frames: Iterable[StreamFrame]) -> Trace:
     DataError
         The pipeline does not know an expression of the stream.
     """
-    tracker = Tracker()
+    tracker = tracking.Tracker()
     numbers: list[tuple[int, float, int, int, int]] = []
     said: list[npt.NDArray[np.float32]] = []
     nothing = np.zeros(len(pipeline.labels), np.float32)
@@ -141,8 +142,11 @@ def _cached(pipeline: Pipeline, key: dict[str, Any], compute: Any) -> Trace:
         made: Trace = compute()
         return made
     files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(pipeline.files_.items())}
+    parts = (("detectors", pipeline.parts.detector), ("features", pipeline.parts.features))
     whole = key | {
         "what": "temporal-traces",
+        "code": [code_digest(group, str(spec)) for group, spec in parts if spec is not None],
+        "following": [hashlib.sha256(Path(one).read_bytes()).hexdigest() for one in (__file__, tracking.__file__)],
         "version": STREAM_VERSION,
         "pipeline": pipeline.id,
         "labels_of_pipeline": list(pipeline.labels),

@@ -65,9 +65,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise FerbenchError(
-            f"cannot listen on {host} port {port}", got=error.strerror, fix="try --port 0, which takes a free one"
-        ) from error
+        is_name = isinstance(error, socket.gaierror)
+        fix = "give an address or a name of this machine" if is_name else "try --port 0, which takes a free one"
+        raise FerbenchError(f"cannot listen on {host} port {port}", got=error.strerror, fix=fix) from error
     return listener
 
 
