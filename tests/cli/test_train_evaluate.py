@@ -258,7 +258,7 @@ def test_fer2013_and_in_the_wild(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_shipped_model_is_as_good_as_its_card_says(capsys: pytest.CaptureFixture[str]) -> None:
     """Floors below the card's figures: another build of LiteRT may move a face or two, not a point."""
     assert main(["evaluate", "tiny", "--dataset", "fer2013", "--split", "val", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.65
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.68
     wild = ["evaluate", "tiny", "--dataset", "lfw-emotions", "--split", "all", "--contempt", "drop"]
     assert main([*wild, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] > 0.64

@@ -13,10 +13,10 @@ from ferbench.pipelines import load_pipeline, shipped
 MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
 """Most that the file which runs may take."""
 
-FOLDERS = {"tiny": 1.5, "accurate": 18.0}
+FOLDERS = {"tiny": 3.0, "accurate": 18.0}
 """Most that all files together may take, the network that others are made of among them."""
 
-FLOORS = {"tiny": 0.66, "accurate": 0.705}
+FLOORS = {"tiny": 0.685, "accurate": 0.705}
 """Least accuracy on FER2013's PublicTest."""
 
 CALIBRATION = {"tiny": 0.03, "accurate": 0.03}
