@@ -100,7 +100,7 @@ class Run:
         return self._notes
 
     def mark_latest(self) -> None:
-        """Point ``runs/latest`` to this run."""
+        """Point ``runs/latest`` to this run, where that is or can be made a link."""
         link = self.folder.parent / "latest"
         if link.is_symlink() and os.readlink(link) == self.folder.name:
             return  # a finished run answers from a read-only disk too
@@ -109,9 +109,8 @@ class Run:
         try:
             temporary.symlink_to(self.folder.name, target_is_directory=True)
             temporary.replace(link)
-        except OSError as error:  # a copy that followed links, or a disk without any: no reason to lose the report
+        except OSError:  # a copy that followed links, or a disk without any: no reason to lose the report
             temporary.unlink(missing_ok=True)
-            self._notes.append(f"{link} does not point to this run: {error.strerror}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

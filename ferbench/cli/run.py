@@ -83,6 +83,9 @@ def main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; what is done is kept in {run.folder}; go on with: {_again(args)}", file=sys.stderr)
         raise
+    latest = outcome.run.folder.parent / "latest"
+    if latest.resolve() != outcome.run.folder.resolve():
+        print(f"note: {latest} is no link and does not lead to this run", file=sys.stderr)
     summary = remember_ignored(outcome.run, outcome.summary, ignore)
     report = _report(outcome.run.folder, is_new=outcome.n_done > 0)
     print(leaderboard(summary))
