@@ -43,23 +43,36 @@ def seconds_per_crop(
     return min(times) / n
 
 
+def times_as_fast(ours: Callable[[], Any], theirs: Callable[[], Any], n_ours: int, n_theirs: int) -> float:
+    """Ratio of the fastest rounds, a crop; the two take turns, so that a slow spell of the machine meets both."""
+    spent = [(seconds_per_crop(ours, n_ours, 1), seconds_per_crop(theirs, n_theirs, 1)) for _ in range(25)]
+    fastest_of_ours, fastest_of_theirs = map(min, zip(*spent, strict=True))
+    return fastest_of_theirs / fastest_of_ours
+
+
 def test_lbp_features(benchmark: Any, crops: np.ndarray) -> None:
     """The whole of ours (codes, labels, histograms) against scikit-image's codes and labels alone."""
     benchmark(LBP().transform, crops)
-    ours = seconds_per_crop(lambda: LBP().transform(crops), N)
-    theirs = seconds_per_crop(lambda: [local_binary_pattern(c, 8, 1, "nri_uniform") for c in crops[:32]], 32)
-    benchmark.extra_info["ratio_to_scikit_image"] = theirs / ours
-    assert theirs / ours >= LEAST_RATIO
+    ratio = times_as_fast(
+        lambda: LBP().transform(crops),
+        lambda: [local_binary_pattern(c, 8, 1, "nri_uniform") for c in crops[:32]],
+        N,
+        32,
+    )
+    benchmark.extra_info["ratio_to_scikit_image"] = ratio
+    assert ratio >= LEAST_RATIO
 
 
 def test_hog_features(benchmark: Any, crops: np.ndarray) -> None:
     benchmark(HOG(cell=6).transform, crops)
-    ours = seconds_per_crop(lambda: HOG(cell=6).transform(crops), N)
-    theirs = seconds_per_crop(
-        lambda: [hog(c, pixels_per_cell=(6, 6), cells_per_block=(2, 2), block_norm="L2-Hys") for c in crops[:32]], 32
+    ratio = times_as_fast(
+        lambda: HOG(cell=6).transform(crops),
+        lambda: [hog(c, pixels_per_cell=(6, 6), cells_per_block=(2, 2), block_norm="L2-Hys") for c in crops[:32]],
+        N,
+        32,
     )
-    benchmark.extra_info["ratio_to_scikit_image"] = theirs / ours
-    assert theirs / ours >= LEAST_RATIO
+    benchmark.extra_info["ratio_to_scikit_image"] = ratio
+    assert ratio >= LEAST_RATIO
 
 
 @pytest.mark.parametrize(("spec", "most"), [("lbp", 5), ("gabor", 2.5)])
