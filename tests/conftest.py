@@ -14,7 +14,10 @@ REAL_DATA_FILE = "fer2013.csv.xz"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-_given_data = os.environ.pop("FERBENCH_DATA", None)
+# Workers of pytest-xdist inherit this process' environment, in which it goes by another name.
+_given_data = os.environ.pop("FERBENCH_DATA", None) or os.environ.get("FERBENCH_DATA_OF_TESTS")
+if _given_data:
+    os.environ["FERBENCH_DATA_OF_TESTS"] = _given_data
 
 
 def _find_real_data() -> Path | None:

@@ -108,7 +108,12 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Image:
     if min(width, height) < MIN_SIDE or width * height > max_pixels:
         raise ImageError(f"{name} has an unusable size", got=f"{width}×{height}", expected=_sizes(max_pixels))
     try:
-        opened.load()
+        if opened.format == "TIFF":  # reads its tags again, and warns of damaged ones
+            with _header_lock, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                opened.load()
+        else:
+            opened.load()
         with _header_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF data cost the orientation only
             turned = opened.getexif().get(0x0112, 1) != 1

@@ -9,7 +9,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -149,6 +149,7 @@ def test_a_path_is_read(tmp_path, scene):
 
 
 @given(st.binary(max_size=400), st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]), st.integers(0, 300))
+@example(b"\x00\x02", "TIFF", 98)  # a tag that claims more than the file holds
 def test_damage_anywhere_is_a_message_never_a_crash(garbage, form, at):
     content = encoded(Pillow.new("RGB", (24, 24), (200, 100, 50)), form)
     damaged = content[:at] + garbage + content[at + len(garbage) :]
