@@ -38,15 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench predict``; 1 if some files failed, 2 if all did."""
-    from ferbench.errors import DataError, NoFaceError, ParameterError, SourceError
+    from ferbench.errors import DataError, NoFaceError, SourceError
+    from ferbench.realtime.finding import check_detect_every
     from ferbench.realtime.runner import refuse_overwriting
     from ferbench.realtime.sinks import open_tables
     from ferbench.realtime.smoothing import parse_smoothing
     from ferbench.realtime.table import TextTable
 
     smoothing = parse_smoothing(args.smooth)
-    if args.detect_every < 1:
-        raise ParameterError("detect_every is out of range", got=args.detect_every, expected="1 or more frames")
+    check_detect_every(args.detect_every)
     jobs, missing = _find_jobs(args.paths, Path(args.annotate) if args.annotate is not None else None)
     for job in jobs:
         refuse_overwriting(job.path, [args.csv, args.jsonl])

@@ -8,6 +8,8 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,6 @@ _MAX_FILE_BYTES = 512 * 2**20
 # Pillow's other readers include ones that start external programs (EPS); a face is never stored that way.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error)
-# warnings.catch_warnings changes process-wide state, so only one thread at a time may be inside it.
 _header_lock = threading.Lock()
 
 
@@ -95,8 +96,7 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Image:
     if not content:
         raise ImageError(f"{name} is empty", got="0 bytes", expected="an image file")
     try:
-        with _header_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own limit on the size follows
+        with _no_warnings():  # our own limit on the size follows
             opened = Pillow.open(io.BytesIO(content), formats=_FORMATS)
     except Pillow.DecompressionBombError:
         raise ImageError(f"{name} is too large", got="more than Pillow opens", expected=_sizes(max_pixels)) from None
@@ -108,18 +108,22 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Image:
     if min(width, height) < MIN_SIDE or width * height > max_pixels:
         raise ImageError(f"{name} has an unusable size", got=f"{width}×{height}", expected=_sizes(max_pixels))
     try:
-        if opened.format == "TIFF":  # reads its tags again, and warns of damaged ones
-            with _header_lock, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                opened.load()
-        else:
+        # A TIFF reads its tags again, and warns of damaged ones; the other formats are decoded by several threads.
+        with _no_warnings() if opened.format == "TIFF" else nullcontext():
             opened.load()
-        with _header_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF data cost the orientation only
+        with _no_warnings():  # damaged EXIF data cost the orientation only
             turned = opened.getexif().get(0x0112, 1) != 1
         return _as_uint8(ImageOps.exif_transpose(opened) if turned else opened, name)
     except _DAMAGE as error:
         raise ImageError(f"{name} is damaged or cut short", got=error, fix="replace the file") from error
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Warnings of Pillow are not the user's; one thread at a time, since what they become is the process' own state."""
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _sizes(max_pixels: int) -> str:

@@ -110,12 +110,14 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
     ParameterError
         If the budget is no positive number, or nothing is as quick.
     """
+    from ferbench.benchmarks.environment import machine_fingerprint
     from ferbench.benchmarks.store import Run
 
     if isinstance(budget_ms, bool) or not isinstance(budget_ms, int | float) or not budget_ms > 0:
         raise ParameterError("budget_ms is out of range", got=repr(budget_ms), expected="milliseconds above 0")
     opened = Run.open(Path(run))
-    timed = _timed_rows(opened)
+    summary, here = opened.summary(), machine_fingerprint()
+    timed = _timed_rows(summary, here)
     if not timed:
         raise RunError(
             f"{opened.folder} has no pipeline that was both scored and timed",
@@ -129,17 +131,15 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
             got=f"{time.stages['total'].p50:.2f} ms of the quickest, {row.row}",
             fix="raise --budget-ms",
         )
-    return _choice(opened, *max(quick, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50)))
+    row, time = max(quick, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50))
+    return _choice(opened, row, time, is_here=_machine(summary, time) == here)
 
 
-def _timed_rows(run: Run) -> list[tuple[RowSummary, LatencySummary]]:
+def _timed_rows(summary: Summary, here: str) -> list[tuple[RowSummary, LatencySummary]]:
     """Rows of the first data set on which something was scored and timed, each with its quickest single frames.
 
     Those of this machine, if there are any: of a merged run, each machine has its own.
     """
-    from ferbench.benchmarks.environment import machine_fingerprint
-
-    summary, here = run.summary(), machine_fingerprint()
     for dataset in summary.datasets:
         rows = []
         for row in summary.rows:
@@ -162,8 +162,7 @@ def _accuracy(row: RowSummary) -> Estimate:
     return row.quality.end_to_end["accuracy"]
 
 
-def _choice(run: Run, row: RowSummary, time: LatencySummary) -> Choice:
-    from ferbench.benchmarks.environment import machine_fingerprint
+def _choice(run: Run, row: RowSummary, time: LatencySummary, *, is_here: bool) -> Choice:
     from ferbench.benchmarks.threads import available_cores
 
     cells = [part.cell for part in run.parts(repair=False).values() if part.cell.kind == "quality"]
@@ -172,7 +171,7 @@ def _choice(run: Run, row: RowSummary, time: LatencySummary) -> Choice:
     if not (folder / "pipeline.json").is_file():
         raise RunError(f"the model of {row.row} is gone from {run.folder}", fix="run its suite again")
     threads = "one thread" if time.threads == 1 else f"{time.threads} threads"
-    elsewhere = "" if _machine(run.summary(), time) == machine_fingerprint() else "; timed on another machine"
+    elsewhere = "" if is_here else "; timed on another machine"
     return Choice(
         row=row.row,
         run=run.id,

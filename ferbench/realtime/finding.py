@@ -26,7 +26,7 @@ from ferbench.realtime.tracking import Boxes, Track, Tracker
 if TYPE_CHECKING:
     from ferbench.realtime.protocols import LivePipeline
 
-__all__ = ["FaceFinder", "Found"]
+__all__ = ["FaceFinder", "Found", "check_detect_every"]
 
 Matrix = npt.NDArray[np.float32]
 
@@ -46,6 +46,12 @@ _RESTLESS_SURE, _RESTLESS_YOUNG = 30, 9
 _PLACES_FAIL = 2
 # What a box may have moved, in sides, and grown since it was last detected.
 _MOVED, _GROWN = 0.5, 1.2
+
+
+def check_detect_every(detect_every: object) -> None:
+    """Raise ParameterError unless it is a number of frames from one search of the whole picture to the next."""
+    if not isinstance(detect_every, int) or isinstance(detect_every, bool) or detect_every < 1:
+        raise ParameterError("detect_every is out of range", got=repr(detect_every), expected="1 or more frames")
 
 
 @dataclass
@@ -83,8 +89,7 @@ class FaceFinder:
     """
 
     def __init__(self, pipeline: LivePipeline, tracker: Tracker, detect_every: int = DETECT_EVERY) -> None:
-        if not isinstance(detect_every, int) or isinstance(detect_every, bool) or detect_every < 1:
-            raise ParameterError("detect_every is out of range", got=repr(detect_every), expected="1 or more frames")
+        check_detect_every(detect_every)
         self._pipeline, self._tracker, self._detect_every = pipeline, tracker, detect_every
         self._flow = MedianFlow()
         self._since_scan = 0

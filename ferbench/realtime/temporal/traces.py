@@ -15,6 +15,7 @@ from ferbench.benchmarks.cache import cached_array, code_digest
 from ferbench.benchmarks.detection import match_boxes
 from ferbench.datasets.synthetic import StreamFrame
 from ferbench.errors import DataError
+from ferbench.pipelines.storage import file_digest
 from ferbench.realtime import tracking
 from ferbench.realtime.temporal.metrics import Trace
 from ferbench.realtime.temporal.streams import CONDITIONS, STREAM_VERSION, Condition, animate, generated
@@ -141,12 +142,12 @@ def _cached(pipeline: Pipeline, key: dict[str, Any], compute: Any) -> Trace:
     if not pipeline.files_:  # fitted in this process: nothing on disk says what it is
         made: Trace = compute()
         return made
-    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(pipeline.files_.items())}
+    files = {name: file_digest(path) for name, path in sorted(pipeline.files_.items())}
     parts = (("detectors", pipeline.parts.detector), ("features", pipeline.parts.features))
     whole = key | {
         "what": "temporal-traces",
         "code": [code_digest(group, str(spec)) for group, spec in parts if spec is not None],
-        "following": [hashlib.sha256(Path(one).read_bytes()).hexdigest() for one in (__file__, tracking.__file__)],
+        "following": [file_digest(Path(one)) for one in (__file__, tracking.__file__)],
         "version": STREAM_VERSION,
         "pipeline": pipeline.id,
         "labels_of_pipeline": list(pipeline.labels),
