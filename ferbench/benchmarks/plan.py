@@ -9,7 +9,7 @@ from typing import Any
 
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
-from ferbench.benchmarks.records import SCHEMA, SCORED, Cell, digest
+from ferbench.benchmarks.records import SCHEMA, SCORED, Cell, PublishedFigures, digest
 from ferbench.benchmarks.rows import Row, rows_of
 from ferbench.benchmarks.suite import DatasetEntry, Profile, Suite, parse_device
 from ferbench.benchmarks.transfer import Refusal, Target, corruption_cells, fitted_transfers, saved_transfer
@@ -37,6 +37,8 @@ class Plan:
         ``baseline``, ``classical`` or ``deep`` for each row.
     saved : dict of str to SavedPipeline
         The rows that come trained.
+    published : dict of str to PublishedFigures
+        What authors say of the systems that rows follow.
     refused : tuple of Refusal
         Cells of the cross-dataset matrix that would mean nothing.
     """
@@ -49,6 +51,7 @@ class Plan:
     cells: tuple[Cell, ...]
     families: Mapping[str, Family]
     saved: Mapping[str, SavedPipeline] = field(default_factory=dict)
+    published: Mapping[str, PublishedFigures] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
 
     @property
@@ -60,6 +63,8 @@ class Plan:
             # A saved pipeline counts by its content; the others are as they were before there were saved ones.
             if (name := entry.pop("saved")) is not None:
                 entry["saved"] = contents.get(name, "")
+            if entry["published"] is None:
+                del entry["published"]
             # Likewise those that are not tuned.
             for part in (entry, *entry["profiles"].values()):
                 for key in ("grid", "search"):
@@ -184,7 +189,8 @@ def expand(
     ordered = tuple(sorted(cells.values(), key=lambda cell: order[cell.kind]))
     families = {row.name: row.parts.family for row in rows}
     trained = {row.name: row.saved for row in rows if row.saved is not None}
-    return Plan(suite, name, budget, facts, machine, ordered, families, trained, tuple(refused))
+    published = {row.name: row.published for row in rows if row.published is not None}
+    return Plan(suite, name, budget, facts, machine, ordered, families, trained, published, tuple(refused))
 
 
 def _target(suite: Suite, budget: Profile, entry: DatasetEntry, facts: DatasetFacts) -> Target:

@@ -25,6 +25,7 @@ from ferbench.benchmarks.evidence import (
 from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
 from ferbench.benchmarks.timing_records import Energy, FixedRate, Repeats, Usage
+from ferbench.pipelines.preset import Published
 
 __all__ = [
     "SCHEMA",
@@ -274,6 +275,14 @@ class Pretrained(_Record):
         return f"{self.name}, trained on {learnt}{tuned}"
 
 
+class PublishedFigures(_Record):
+    """What is published of the system that a row follows; not measured here."""
+
+    preset: str = Field(description="the preset that holds the figures")
+    source: str
+    figures: Published
+
+
 class RowSummary(_Record):
     """One line of the leaderboard: a pipeline on a dataset."""
 
@@ -289,6 +298,7 @@ class RowSummary(_Record):
     n_train: int | None = None
     searches: list[SearchSummary] = Field(default_factory=list, description="how its settings were found, fold by fold")
     pretrained: Pretrained | None = Field(default=None, description="set where nothing was fitted in this run")
+    published: PublishedFigures | None = Field(default=None, description="set on the data set of the figures alone")
     confidence: ConfidenceSummary | None = None
     agreement: dict[str, Any] | None = Field(
         default=None, description="runtime against its reference: max_abs_difference, flips, n, reference"

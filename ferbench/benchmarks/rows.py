@@ -8,10 +8,10 @@ from typing import Any
 
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline
-from ferbench.benchmarks.records import PipelineSpec, digest
+from ferbench.benchmarks.records import PipelineSpec, PublishedFigures, digest
 from ferbench.benchmarks.suite import PipelineEntry, PipelineOverride, Suite
 from ferbench.errors import InvalidSuiteError, UnknownNameError
-from ferbench.pipelines.preset import presets
+from ferbench.pipelines.preset import PresetInfo, presets
 from ferbench.pipelines.spec import PipelineParts, complete, parse_pipeline_id
 from ferbench.registry import parse_spec
 
@@ -28,6 +28,7 @@ class Row:
     saved: SavedPipeline | None = None
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     search: Search = field(default_factory=Search)
+    published: PublishedFigures | None = None
 
     @property
     def pipeline(self) -> PipelineSpec:
@@ -65,8 +66,10 @@ def rows_of(suite: Suite, profile: str | None, saved: Mapping[str, SavedPipeline
             chosen = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
             label = f"{entry.id}@{runtime}" if len(entry.runtimes) > 1 else entry.id
             grid = entry.grid if change.grid is None else change.grid
-            row = Row(label, chosen, change.limit or entry.limit, trained, grid or {}, entry.search or Search())
-            _check_grid(row, suite.place(entry.id))
+            place = suite.place(entry.id)
+            limit, search = change.limit or entry.limit, entry.search or Search()
+            row = Row(label, chosen, limit, trained, grid or {}, search, _published(entry, change, place))
+            _check_grid(row, place)
             rows.append(row)
     if not rows:
         raise InvalidSuiteError(f"suite {suite.name} leaves out every pipeline under profile {profile!r}")
@@ -91,13 +94,31 @@ def _check_grid(row: Row, place: str) -> None:
         )
 
 
+def _preset(name: str, kind: str = "preset") -> PresetInfo:
+    known = presets()
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def _published(entry: PipelineEntry, change: PipelineOverride, place: str) -> PublishedFigures | None:
+    """What is published of the system that an entry follows; None where nothing is, or a profile changes its parts."""
+    is_changed = change.detector or change.features or change.classifier
+    name = entry.published or (None if is_changed else entry.preset)
+    if name is None:
+        return None
+    preset = _preset(name, f"preset of published figures, {place}:" if entry.published else "preset")
+    if preset.published is None:
+        if entry.published:
+            raise InvalidSuiteError(f"{place}: a preset without published figures", got=name)
+        return None
+    return PublishedFigures(preset=preset.name, source=preset.source, figures=preset.published)
+
+
 def _parts_of(entry: PipelineEntry, change: PipelineOverride) -> PipelineParts:
     """Parts of a pipeline under a profile."""
     if entry.preset is not None:
-        known = presets()
-        if entry.preset not in known:
-            raise UnknownNameError("preset", entry.preset, known)
-        base = parse_pipeline_id(known[entry.preset].pipeline)
+        base = parse_pipeline_id(_preset(entry.preset).pipeline)
         detector, features, classifier = base.detector, base.features, base.classifier
     else:
         detector = parse_spec(entry.detector or "whole-image")

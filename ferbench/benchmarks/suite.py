@@ -125,6 +125,9 @@ class PipelineEntry(_Strict):
     id: str = Field(pattern=_ID, description="name of the row")
     preset: str | None = Field(default=None, description="a preset's name, instead of detector and classifier")
     saved: str | None = Field(default=None, description="a shipped pipeline, or a saved folder relative to this file")
+    published: str | None = Field(
+        default=None, description="preset whose published figures stand beside this row's; a preset row has its own"
+    )
     detector: DetectorSpec | None = Field(default=None, description="whole-image where left out")
     features: FeatureSpec | None = Field(default=None, description="left out for networks and baselines")
     classifier: ClassifierSpec | None = None
@@ -140,6 +143,8 @@ class PipelineEntry(_Strict):
             raise ValueError("a pipeline needs either 'classifier', 'preset' or 'saved'")
         if self.preset is not None and (self.detector or self.features):
             raise ValueError("a preset brings its own detector and features; remove them, or write out all parts")
+        if self.preset is not None and self.published is not None:
+            raise ValueError("a preset brings its own published figures; remove 'published'")
         if self.saved is not None:
             self._check_saved()
         if self.grid == {}:

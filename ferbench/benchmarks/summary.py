@@ -26,6 +26,7 @@ from ferbench.benchmarks.records import (
     LatencySummary,
     Part,
     Pretrained,
+    PublishedFigures,
     QualitySummary,
     RowSummary,
     Status,
@@ -41,6 +42,7 @@ from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.benchmarks.timing_summary import summarise_latency
 from ferbench.benchmarks.transfer_summary import generalisation, summarise_transfers
 from ferbench.labels import find_permuted_labels
+from ferbench.registry import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,6 +144,7 @@ class _Row:
     fit: list[Part]
     agreement: dict[str, Any] | None
     pretrained: Pretrained | None
+    published: PublishedFigures | None
     seed: int
 
     def summary(self, tie_group: int) -> RowSummary:
@@ -166,6 +169,7 @@ class _Row:
             else None,
             searches=[SearchSummary.model_validate(m["search"]) for m in fitted if "search" in m],
             pretrained=self.pretrained,
+            published=self.published,
             agreement=self.agreement,
         )
 
@@ -185,6 +189,7 @@ def _row(
     run: Run, plan: Plan, parts: Mapping[str, Part], scored: Sequence[Cell], timed: Sequence[Cell], n_planned: int
 ) -> _Row:
     first = scored[0]
+    published = plan.published.get(first.row)
     outcomes = [parts[cell.id] for cell in scored]
     bad = [part for part in outcomes if part.status != "ok"]
     status: Status = "ok"
@@ -212,6 +217,7 @@ def _row(
         fit=[parts[fit] for cell in scored if (fit := str(cell.options.get("fit"))) in parts],
         agreement=_pool_agreement(agreements),
         pretrained=plan.saved[first.row].record() if first.row in plan.saved else None,
+        published=published if published and published.figures.dataset == parse_spec(first.dataset).name else None,
         seed=plan.suite.seed,
     )
 

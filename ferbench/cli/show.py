@@ -18,6 +18,7 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,7 @@ def _preset(name: str) -> Page:
         "pipeline": preset.pipeline,
         "family": parse_pipeline_id(preset.pipeline).family,
         "source": preset.source,
-        "published": preset.published,
+        "published": {k: v for k, v in asdict(preset.published).items() if v is not None} if preset.published else None,
     }
 
 

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the saved pipeline")
     parser.add_argument("--limit", type=int, metavar="N", help="learn from a random N samples")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of --limit (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of --limit and --hold-out (default: 0)")
     parser.add_argument(
         "--soft-labels",
         type=float,
@@ -148,8 +148,9 @@ def _steering(
 def _limited(samples: Samples, limit: int | None, seed: int) -> Samples:
     from ferbench.benchmarks.views import limit_samples
 
-    if limit is not None and limit < 1:
-        raise ParameterError("--limit must be 1 or more", got=limit)
+    for name, value, least in (("limit", limit, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise ParameterError(f"--{name} must be {least} or more", got=value)
     return limit_samples(samples, limit, seed)
 
 

@@ -115,7 +115,7 @@ def _check(args: argparse.Namespace, metrics: tuple[str, ...]) -> None:
         )
     if args.metric not in metrics:
         raise UnknownNameError("metric", args.metric, metrics)
-    for name, least in (("trials", 1), ("folds", 2), ("limit", 1)):
+    for name, least in (("trials", 1), ("folds", 2), ("limit", 1), ("seed", 0)):
         value = getattr(args, name)
         if value is not None and value < least:
             raise ParameterError(f"--{name} must be {least} or more", got=value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,30 @@ from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.spec import parse_pipeline_id
 from ferbench.registry import Spec
 
-__all__ = ["PresetInfo", "find_preset", "preset_text", "presets", "read_preset"]
+__all__ = ["PresetInfo", "Published", "find_preset", "preset_text", "presets", "read_preset"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """Figures that a publication gives for a system, as shares in [0, 1]; not measured here.
+
+    Attributes
+    ----------
+    accuracy : float
+    protocol : str
+        Which faces were scored, and what may have been chosen on them, as far as known.
+    dataset : str or None
+        Name of the data set of these faces; None where it is not one that ferbench knows.
+    precision, recall, macro_f1 : float or None
+        Means over the classes, where given.
+    """
+
+    accuracy: float
+    protocol: str
+    dataset: str | None = None
+    precision: float | None = None
+    recall: float | None = None
+    macro_f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +57,8 @@ class PresetInfo:
         Its id, the recipe included.
     source : str
         The publication or system it follows.
-    published : dict
-        Published figures, with the protocol they were obtained under; empty where there are none.
+    published : Published or None
+        Its authors' figures; None where there are none.
     training : dict
         What ``ferbench train`` makes a network's targets of, unless told otherwise, on the ``dataset`` it names:
         ``soft_labels``, ``teachers``, ``distil``.
@@ -45,7 +68,7 @@ class PresetInfo:
     title: str
     pipeline: str
     source: str = ""
-    published: dict[str, Any] | None = None
+    published: Published | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -88,10 +111,28 @@ def read_preset(path: Path) -> PresetInfo:
             raise ParameterError(f"{name} in {path}", got=repr(value), expected="fields" if kind is Mapping else "text")
     if missing := {"title", "pipeline"} - set(content):
         raise ParameterError(f"{path} is no preset", got=f"no {' and no '.join(sorted(missing))}")
-    rest = {name: value for name, value in content.items() if name not in ("recipe", "pipeline")}
+    rest = {name: value for name, value in content.items() if name not in ("recipe", "pipeline", "published")}
     return PresetInfo(
-        name=path.stem, pipeline=_with_recipe(path, content["pipeline"], content.get("recipe", {})), **rest
+        name=path.stem,
+        pipeline=_with_recipe(path, content["pipeline"], content.get("recipe", {})),
+        published=_published(path, content["published"]) if content.get("published") else None,
+        **rest,
     )
+
+
+def _published(path: Path, figures: Mapping[str, Any]) -> Published:
+    known = {f.name: f for f in fields(Published)}
+    for name, value in figures.items():
+        if name not in known:
+            raise UnknownNameError(f"published figure in {path}:", str(name), set(known))
+        if name in ("dataset", "protocol"):
+            if not isinstance(value, str):
+                raise ParameterError(f"published {name} in {path}", got=repr(value), expected="text")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ParameterError(f"published {name} in {path}", got=repr(value), expected="a share from 0 to 1")
+    if missing := [name for name, one in known.items() if one.default is MISSING and name not in figures]:
+        raise ParameterError(f"the published figures in {path} are not whole", got=f"no {' and no '.join(missing)}")
+    return Published(**figures)
 
 
 def _with_recipe(path: Path, pipeline: str, recipe: Mapping[str, Any]) -> str:

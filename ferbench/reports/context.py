@@ -184,6 +184,11 @@ class DatasetView:
         return [row for row in self.rows if row.rank is not None]
 
     @property
+    def published(self) -> list[RowView]:
+        """Scored rows beside which their authors' figures can stand, best first."""
+        return [row for row in self.scored if row.record.published is not None]
+
+    @property
     def front(self) -> list[RowView]:
         """Rows of the Pareto front, fastest first."""
         return sorted((row for row in self.rows if row.is_on_front), key=lambda row: row.p50 or 0.0)

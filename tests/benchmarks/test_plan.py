@@ -124,6 +124,8 @@ def test_only_keeps_the_fits_that_rows_need() -> None:
     ("old", "new", "error", "says"),
     [
         ("id: ready, preset: pca-svm", "id: ready, preset: pca-swm", UnknownNameError, "did you mean 'pca-svm'"),
+        ("limit: 500}", "limit: 500, published: haar-lent}", UnknownNameError, "did you mean 'haar-lenet'"),
+        ("limit: 500}", "limit: 500, published: haar-lenet}", InvalidSuiteError, "a preset without published figures"),
         ("runtimes: [keras, litert]", "runtimes: [sklearn]", ParameterError, "cannot run mini-xception"),
         ("classifier: mini-xception,", "features: hog, classifier: mini-xception,", ParameterError, "takes crops"),
         ("folds: 3", "folds: 119", InvalidSuiteError, "118 subjects"),
@@ -138,6 +140,22 @@ def test_only_keeps_the_fits_that_rows_need() -> None:
 def test_what_cannot_be_expanded_is_refused(old: str, new: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         plan(TEXT.replace(old, new))
+
+
+def test_published_figures_are_those_of_the_preset_or_of_the_one_that_is_named() -> None:
+    text = TEXT.replace("preset: pca-svm", "preset: haar-krishna-cnn")
+    text = text.replace("mini-xception,", "mini-xception, published: haar-mini-xception,")
+    published = plan(text).published
+    assert {row: one.preset for row, one in published.items()} == {
+        "net@keras": "haar-mini-xception",
+        "net@litert": "haar-mini-xception",
+        "ready": "haar-krishna-cnn",
+    }
+    figures = published["ready"].figures
+    assert (figures.accuracy, figures.macro_f1) == (0.627, None)
+    changed = text.replace("preset: haar-krishna-cnn", "preset: haar-krishna-cnn, profiles: {quick: {classifier: knn}}")
+    assert "ready" not in plan(changed).published
+    assert "ready" in plan(changed, "full").published
 
 
 def test_the_plan_in_words_has_counts_a_time_and_the_bypass() -> None:

@@ -5,18 +5,23 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench.benchmarks.plan_file import read_plan
+from ferbench.benchmarks.records import PublishedFigures
 from ferbench.benchmarks.runner import Outcome, RunOptions, make_plan, open_run, run_plan
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite_file import parse_suite
+from ferbench.benchmarks.summary import build_summary
 from ferbench.benchmarks.work import execute
 from ferbench.errors import InvalidSuiteError, MissingDependencyError
 from ferbench.pipelines import Pipeline
+from ferbench.pipelines.preset import Published
 
 SUITE = """\
 schema: 1
@@ -103,6 +108,16 @@ def test_the_folder_holds_what_the_design_says(finished: Outcome) -> None:
     items = next(iter(predictions(finished.run).values()))
     assert {"id", "subject", "truth", "predicted", "detected", "p_happy"} <= set(items)
     assert len(pd.read_parquet(folder / "results.parquet")) == 3
+
+
+def test_published_figures_stand_beside_a_row_on_the_data_set_that_they_are_of(finished: Outcome) -> None:
+    plan = read_plan(finished.run)
+    figures = PublishedFigures(preset="it", source="they", figures=Published(0.9, "other faces", "synthetic"))
+    summary = build_summary(finished.run, replace(plan, published={"nearest": figures}), "")
+    assert {row.row: row.published for row in summary.rows if row.published} == {"nearest": figures}
+    elsewhere = figures.model_copy(update={"figures": Published(0.9, "other faces", "fer2013")})
+    summary = build_summary(finished.run, replace(plan, published={"nearest": elsewhere}), "")
+    assert not any(row.published for row in summary.rows)
 
 
 def test_a_finished_run_has_nothing_to_do_and_keeps_its_files(finished: Outcome, tmp_path: Path) -> None:

@@ -90,6 +90,12 @@ def test_a_suite_is_read_with_its_components_in_canonical_form() -> None:
         ("profiles:", "scenarios: [offline(batch=5000)]\nprofiles:", 10, "with N from 1 to 4096"),
         ("schema: 1", "schema: [1", 2, "not valid YAML"),
         ("    classifier: linear-svm", "    saved: tiny", 6, "as it was trained; remove detector, features"),
+        (
+            "    detector: haar\n    features: lbp(grid=7)\n    classifier: linear-svm",
+            "    preset: pca-svm\n    published: haar-lenet",
+            6,
+            "remove 'published'",
+        ),
         ("    features: lbp(grid=7)", "    saved: tiny", 6, "either 'classifier', 'preset' or 'saved'"),
     ],
 )

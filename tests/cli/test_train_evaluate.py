@@ -110,6 +110,7 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         (["lenet", "--dataset", SYNTHETIC, "--hold-out", "0.6"], "--hold-out is a share"),
         (["lenet", "--dataset", SYNTHETIC, "--curve", "curve.txt"], "a curve is a picture: got curve.txt"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--limit", "0"], "--limit must be 1 or more"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--seed", "-1"], "--seed must be 0 or more"),
     ],
 )
 def test_train_says_what_is_wrong(arguments, message, capsys, tmp_path: Path) -> None:

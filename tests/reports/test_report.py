@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks.records import CellError, Estimate, LatencySummary, Pretrained, Summary
+from ferbench.benchmarks.records import CellError, Estimate, LatencySummary, Pretrained, PublishedFigures, Summary
 from ferbench.cli.run import leaderboard
 from ferbench.cli.show import _run as describe
 from ferbench.errors import ParameterError, RunError, UnknownNameError
+from ferbench.pipelines.preset import Published
 from ferbench.reports import build_report
 from ferbench.reports.context import best_first, build_context
 from ferbench.reports.html import render_html
@@ -250,6 +251,26 @@ def test_a_pretrained_row_says_what_it_learnt_from(make_summary: Callable[..., S
         assert "pretrained: tiny, trained on ckplus all" in page
     unknown = Pretrained(name="x", content="0", runtime="keras")
     assert "faces that its record does not name" in unknown.text
+
+
+def test_published_figures_stand_beside_the_measured_ones(make_summary: Callable[..., Summary]) -> None:
+    summary = make_summary()
+    row = next(row for row in summary.rows if row.row == "pca-svm" and row.quality)
+    assert row.quality is not None
+    measured = row.quality.end_to_end["accuracy"].value
+    figures = Published(measured + 0.052, "their <own> faces")
+    theirs = PublishedFigures(preset="pca", source="They 2013", figures=figures)
+    rows = [row.model_copy(update={"published": theirs}) if one is row else one for one in summary.rows]
+    context = build_context(make_summary(rows=rows))
+    page, text = Page(render_html(context)), render_markdown(context)
+    assert "published" in page.ids
+    assert ("a", "href", "#published") in page.addresses
+    assert "Published and measured" in page.text
+    line = next(line for line in text.splitlines() if "They 2013: their &lt;own&gt; faces" in line)
+    assert line.startswith(f"| `pca-svm` | {100 * figures.accuracy:.1f} | {100 * measured:.1f} (")
+    assert "| −5.2 | – |" in line
+    assert "published" not in Page(render_html(build_context(summary))).ids
+    assert "Published and measured" not in render_markdown(build_context(summary))
 
 
 def test_synthetic_faces_bypassed_detectors_and_the_law_are_spelled_out(html: str, markdown: str) -> None:

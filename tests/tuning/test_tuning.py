@@ -96,6 +96,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_undisturbed(searched: Path, tmp
         (["--val-split", "train"], "judged on what it learns from"),
         (["--metric", "acuracy"], "did you mean 'accuracy'"),
         (["--trials", "0"], "--trials must be 1 or more"),
+        (["--seed", "-1"], "--seed must be 0 or more"),
         (["--folds", "1"], "--folds must be 2 or more"),
         (["--search", "n_neighbours=1:3"], "did you mean 'n_neighbors'"),
         (["--search", "n_neighbors=3"], "not a range to search"),
@@ -166,9 +167,12 @@ def test_a_preset_file_goes_round(tmp_path: Path) -> None:
     pipeline = "haar/se-resnet(blocks=(1, 2), dropout=0.2, learning_rate=2e-05, stem=stride)@litert"
     (tmp_path / "mine.yaml").write_text(preset_text("mine", pipeline))
     preset = read_preset(tmp_path / "mine.yaml")
-    assert preset.pipeline == pipeline
+    assert (preset.pipeline, preset.published) == (pipeline, None)
     assert (preset.name, preset.title) == ("mine", "mine")
     assert make_pipeline(str(tmp_path / "mine.yaml")).id == pipeline
+
+
+PUBLISHED = "published: {dataset: fer2013, accuracy: 0.6, protocol: x"
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,9 @@ def test_a_preset_file_goes_round(tmp_path: Path) -> None:
         ("title: a\npipeline: hog/knn(n_neighbors=3)\nrecipe: {n_neighbors: 4}\n", ParameterError, "says twice"),
         ("title: a\npipeline: hog/knn\nrecipe: 4\n", ParameterError, "recipe in"),
         ("title: a\npipeline: hog/knm\n", UnknownNameError, "did you mean 'knn'"),
+        ("title: a\npipeline: hog/knn\npublished: {accuracy: 0.6}\n", ParameterError, "no protocol"),
+        (f"title: a\npipeline: hog/knn\n{PUBLISHED}, macrof1: 0.5}}\n", UnknownNameError, "did you mean 'macro_f1'"),
+        (f"title: a\npipeline: hog/knn\n{PUBLISHED}, recall: 62}}\n", ParameterError, "a share from 0 to 1"),
     ],
 )
 def test_a_preset_file_that_cannot_be_is_named(text, error, message, tmp_path: Path) -> None:
