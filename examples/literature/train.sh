@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains the networks of the literature on FER2013's Training by their presets; each goes on where it stopped.
 # To be started in the folder of the sources. 'ferbench show haar-krishna-cnn' says what of a recipe is published.
-#   examples/literature/train.sh            all of them: days on two cores
-#   examples/literature/train.sh lenet      only these
+#   bash examples/literature/train.sh            all of them: days on two cores
+#   bash examples/literature/train.sh lenet      only these
 # Then: ferbench run examples/literature/suite.yaml --profile full
 # --hold-out: where a recipe chooses an epoch or a rate, it does so on a tenth of Training, never on PublicTest.
 set -euo pipefail
