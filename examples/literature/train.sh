@@ -3,7 +3,7 @@
 # To be started in the folder of the sources. 'ferbench show haar-krishna-cnn' says what of a recipe is published.
 #   bash examples/literature/train.sh            all of them: days on two cores
 #   bash examples/literature/train.sh lenet      only these
-# Then: ferbench run examples/literature/suite.yaml --profile full
+# Then: ferbench run examples/literature/suite.yaml --profile full, without the rows that were not trained.
 # --hold-out: where a recipe chooses an epoch or a rate, it does so on a tenth of Training, never on PublicTest.
 set -euo pipefail
 known=(lenet mini-xception krishna-cnn emosense-4l emosense-8l emosense-10l report-cnn keras-cnn wavelet-cnn plain-cnn vgg resnet)

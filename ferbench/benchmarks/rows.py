@@ -62,13 +62,13 @@ def rows_of(suite: Suite, profile: str | None, saved: Mapping[str, SavedPipeline
             continue
         trained = None if entry.saved is None else saved[entry.id]
         parts = _parts_of(entry, change) if trained is None else trained.parts
+        place, limit = suite.place(entry.id), change.limit or entry.limit
+        grid = entry.grid if change.grid is None else change.grid
+        published = _published(entry, change, place)
         for runtime in entry.runtimes or [str(parts.runtime)]:
             chosen = complete(parts.detector, parts.features, parts.classifier, parse_spec(runtime))
             label = f"{entry.id}@{runtime}" if len(entry.runtimes) > 1 else entry.id
-            grid = entry.grid if change.grid is None else change.grid
-            place = suite.place(entry.id)
-            limit, search = change.limit or entry.limit, entry.search or Search()
-            row = Row(label, chosen, limit, trained, grid or {}, search, _published(entry, change, place))
+            row = Row(label, chosen, limit, trained, grid or {}, entry.search or Search(), published)
             _check_grid(row, place)
             rows.append(row)
     if not rows:
