@@ -8,6 +8,8 @@ UV     := $(BIN)/uv
 # uv installs the pins several times faster than pip; it is itself installed by pip, at this version.
 UV_VERSION := 0.13.8
 export UV_LINK_MODE ?= copy
+# Some containers forbid Python to keep what it compiled: every process would compile thousands of files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
 .PHONY: help bench install test lint format build lock clean

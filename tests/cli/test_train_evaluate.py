@@ -234,7 +234,7 @@ def test_what_validation_faces_decide_is_on_record(tmp_path: Path, capsys: pytes
 
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real_data")
-def test_fer2013_and_in_the_wild(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fer2013(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "hog")
     assert main(["train", "haar/hog/linear-svm", "--dataset", "fer2013", "--limit", "3000", "--out", folder]) == 0
     capsys.readouterr()
@@ -244,26 +244,25 @@ def test_fer2013_and_in_the_wild(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert record["accuracy"] > 0.35
     assert main(["evaluate", folder, "--dataset", "fer2013", "--split", "test"]) == 2
     assert "no 'test' split" in capsys.readouterr().err
-    assert main(["evaluate", folder, "--dataset", "lfw-emotions", "--split", "all"]) == 2
-    assert "contempt policy" in capsys.readouterr().err
-    command = ["evaluate", folder, "--dataset", "lfw-emotions", "--split", "all", "--contempt", "drop", "--json"]
-    assert main(command) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert record["n_dropped"] == 2
-    assert not record["detector_bypassed"]
-    assert record["n_detected"] <= record["n"] == 412
 
 
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real_data")
-def test_the_shipped_model_is_as_good_as_its_card_says(capsys: pytest.CaptureFixture[str]) -> None:
-    """Floors below the card's figures: another build of LiteRT may move a face or two, not a point."""
-    assert main(["evaluate", "tiny", "--dataset", "fer2013", "--split", "val", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.68
-    wild = ["evaluate", "tiny", "--dataset", "lfw-emotions", "--split", "all", "--contempt", "drop"]
-    assert main([*wild, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.64
-    assert main([*wild, "--detector", "haar(min_size=60)"]) == 0
+def test_in_the_wild(capsys: pytest.CaptureFixture[str]) -> None:
+    wild = ["evaluate", "tiny", "--dataset", "lfw-emotions", "--split", "all"]
+    assert main(wild) == 2
+    assert "contempt policy" in capsys.readouterr().err
+    assert main([*wild, "--contempt", "drop", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["n_dropped"] == 2
+    assert not record["detector_bypassed"]
+    assert record["n_detected"] <= record["n"] == 412
+    assert record["accuracy"] > 0.64, "a floor below the card's figure: another build may move a face or two"
+
+
+def test_another_detector_and_its_report_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    photos = ["--dataset", "synthetic(n_train=0, n_val=0, n_test=14)", "--split", "test"]
+    assert main(["evaluate", "tiny", *photos, "--detector", "haar(min_size=60)"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "haar(min_size=60)/se-resnet" in lines[0]
     assert max(map(len, lines)) <= 80
