@@ -22,7 +22,7 @@ def headline(comparison: RunComparison) -> str:
         "worse": "B is worse than A",
         "better": "B is better than A",
         "tie": "B and A tie",
-        "cannot tell": "no difference is shown, and no tie either",
+        "cannot tell": "no difference is shown, but not everything ties",
     }[comparison.verdict]
     counts = [f"{n} {verdict}" for verdict in _VERDICTS if (n := comparison.count(verdict))]
     n = len(comparison.measures)

@@ -12,6 +12,7 @@ import pytest
 
 from ferbench.datasets.synthetic import synthetic_stream
 from ferbench.detectors.haar import HaarDetector
+from ferbench.errors import NoFaceError
 from ferbench.faces import Faces, Image, box_iou
 from ferbench.realtime import Frame, FrameProcessor
 from ferbench.realtime.motion import MedianFlow
@@ -198,18 +199,45 @@ def test_landmarks_move_with_a_face_that_is_followed(portrait: Image):
     assert pipeline.cropped
 
 
-def test_a_picture_that_stands_in_for_a_missed_face_is_not_followed(portrait: Image):
-    class Whole(FindsOnly):
-        def process(self, images: list[Image]) -> Any:
-            done = super().process(images)
-            if not len(done.faces):
-                height, width = images[0].shape[:2]
-                done.faces = Faces.from_lists([[[0, 0, width, height]]], [[0.0]])
-                done.probabilities = np.ones((1, 1), np.float32)
-            return done
+class TakesTheWhole(FindsOnly):
+    """Takes a picture without a face whole, as a pipeline with ``on_no_face="whole"`` does."""
 
+    on_no_face = "whole"
+
+    def process(self, images: list[Image]) -> Any:
+        done = super().process(images)
+        if not len(done.faces):
+            height, width = images[0].shape[:2]
+            done.faces = Faces.from_lists([[[0, 0, width, height]]], [[0.0]])
+            done.probabilities = np.ones((1, 1), np.float32)
+        return done
+
+
+def test_a_picture_that_stands_in_for_a_missed_face_is_not_followed(portrait: Image):
     black = np.zeros_like(portrait)
-    results = run(FrameProcessor(Whole(), detect_every=10), [black] * 3 + [portrait] * 2)
+    results = run(FrameProcessor(TakesTheWhole(), detect_every=10), [black] * 3 + [portrait] * 2)
     assert [result.faces[0].box for result in results[:3]] == [(0, 0, 640, 480)] * 3
     assert box_iou([results[3].faces[0].box], [results[4].faces[0].box])[0, 0] > 0.8
     assert results[3].faces[0].detection_score > 0
+
+
+def test_what_no_face_means_holds_in_the_frame_that_loses_one(portrait: Image):
+    black = np.zeros_like(portrait)
+    images = [portrait] * 5 + [black] * 2 + [portrait] * 5 + [black]
+    results = run(FrameProcessor(TakesTheWhole(), detect_every=10), images)
+    boxes = [result.faces[0].box for result in results]
+    assert [box == (0, 0, 640, 480) for box in boxes] == [image is black for image in images]
+
+    class Raises(FindsOnly):
+        on_no_face = "raise"
+
+        def process(self, images: list[Image]) -> Any:
+            done = super().process(images)
+            if not len(done.faces):
+                raise NoFaceError("no face")
+            return done
+
+    processor = FrameProcessor(Raises(), detect_every=10)
+    run(processor, images[:5])
+    with pytest.raises(NoFaceError):
+        run(processor, [black])

@@ -233,8 +233,19 @@ def _options(given: Mapping[str, object], *names: str) -> dict[str, str | None]:
 def _json_options(*names: str) -> dict[str, str | None]:
     """The texts of a JSON object, which may be missing altogether."""
     from flask import request
+    from werkzeug.exceptions import BadRequest
 
-    data = request.get_json() if request.get_data(cache=True) else {}
+    if not request.get_data(cache=True):
+        return _options({}, *names)
+    if not request.is_json:
+        raise RequestError(
+            415, "the body is not JSON", got=request.mimetype or "no Content-Type", expected="application/json"
+        )
+    try:
+        data = request.get_json()
+    except BadRequest as error:
+        like = 'a JSON object, such as {"smooth": "none"}'
+        raise RequestError(400, "the body cannot be read as JSON", expected=like) from error
     if not isinstance(data, dict):
         raise RequestError(400, "the body is not a JSON object", got=type(data).__name__)
     return _options(data, *names)

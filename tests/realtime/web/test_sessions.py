@@ -81,6 +81,21 @@ def test_malformed_options_are_refused(client, body):
     assert client.post("/api/v1/sessions", json=body).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "said"),
+    [
+        (b"smooth=none", "application/x-www-form-urlencoded", 415, "got application/x-www-form-urlencoded"),
+        (b"{}", None, 415, "got no Content-Type"),
+        (b'{"smooth"', "application/json", 400, "cannot be read as JSON"),
+        (b"null", "application/json", 400, "not a JSON object"),
+    ],
+)
+def test_a_body_that_is_no_json_is_said_to_be_none(client, body, kind, status, said):
+    answer = client.post("/api/v1/sessions", data=body, content_type=kind)
+    assert answer.status_code == status
+    assert said in answer.get_json()["detail"]
+
+
 def test_a_second_frame_in_flight_is_refused(make_service, make_client, held, square):
     service = make_service(pipelines={"held": held})
     content, session = square(204, ".jpg"), begin(make_client(service))
