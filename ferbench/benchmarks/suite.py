@@ -7,11 +7,12 @@ on its own test split is an error before anything runs. :mod:`ferbench.benchmark
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ferbench.benchmarks.frames import check_frames
 from ferbench.benchmarks.grid import Grid, Search
@@ -32,6 +33,11 @@ __all__ = [
 
 _MOST_THREADS = 1024  # no machine that this runs on has more cores; libraries would start them all
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+
+
+def _misplaced(place: Sequence[str | int], message: str) -> PydanticCustomError:
+    """An error of the suite as a whole that lies in one entry."""
+    return PydanticCustomError("value_error", "{message}", {"message": message, "place": place})
 
 
 class _Strict(BaseModel):
@@ -243,25 +249,31 @@ class Suite(_Strict):
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
-        for what, names in (
-            ("pipeline", [p.id for p in self.pipelines]),
-            *(("dataset", [d.name for d in entries]) for entries in self._all_datasets()),
+        for what, place, names in (
+            ("pipeline", ["pipelines"], [p.id for p in self.pipelines]),
+            *(("dataset", place, [d.name for d in entries]) for place, entries in self._all_datasets()),
         ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"two entries for {what} {twice[0]!r}")
-        for pipeline in self.pipelines:
+            seen: set[str] = set()
+            for index, name in enumerate(names):
+                if name in seen:
+                    raise _misplaced([*place, index], f"two entries for {what} {name!r}")
+                seen.add(name)
+        for index, pipeline in enumerate(self.pipelines):
             unknown = sorted(set(pipeline.profiles) - set(self.profiles))
             if unknown:
-                raise ValueError(
+                raise _misplaced(
+                    ["pipelines", index, "profiles", unknown[0]],
                     f"pipeline {pipeline.id!r} names the profile {unknown[0]!r}; "
-                    f"the suite has {', '.join(self.profiles) or 'none'}"
+                    f"the suite has {', '.join(self.profiles) or 'none'}",
                 )
         return self
 
-    def _all_datasets(self) -> list[list[DatasetEntry]]:
-        """The suite's data sets, and those of profiles that have their own."""
-        return [self.datasets, *(p.datasets for p in self.profiles.values() if p.datasets is not None)]
+    def _all_datasets(self) -> list[tuple[list[str], list[DatasetEntry]]]:
+        """The suite's data sets, and those of profiles that have their own; each with its place in the file."""
+        own = [
+            (["profiles", name, "datasets"], p.datasets) for name, p in self.profiles.items() if p.datasets is not None
+        ]
+        return [(["datasets"], self.datasets), *own]
 
     @model_validator(mode="after")
     def _shifts_are_sound(self) -> Self:
@@ -269,7 +281,7 @@ class Suite(_Strict):
         if self.corruptions is not None and self.corruptions.baseline not in (None, *known):
             raise ValueError(str(UnknownNameError("baseline: no pipeline", str(self.corruptions.baseline), known)))
         fitted = [p.id for p in self.pipelines if p.saved is None]
-        for entries in self._all_datasets():
+        for _, entries in self._all_datasets():
             if self.cross is not None and len(entries) < 2:
                 raise ValueError("'cross' needs two data sets or more")
             for one in entries:

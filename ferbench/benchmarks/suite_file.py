@@ -118,7 +118,7 @@ def _located(error: ValidationError, root: yaml.MappingNode, source: str) -> Inv
     problems = error.errors(include_url=False)
     # A misspelt key is unknown and its right spelling missing: the first says more.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [p for p in problem["loc"] if isinstance(p, str | int)]
+    path = [*problem["loc"], *problem.get("ctx", {}).get("place", ())]
     line, value = _locate(root, path)
     where = f"{source}, line {line}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

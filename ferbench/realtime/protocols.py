@@ -39,7 +39,10 @@ class Processed(Protocol):
 
 
 class LivePipeline(Protocol):
-    """What the loop needs of a :class:`ferbench.pipelines.Pipeline`."""
+    """What the loop needs of a :class:`ferbench.pipelines.Pipeline`.
+
+    If it has an ``on_no_face`` other than ``"skip"``, a frame without a face is given to it whole.
+    """
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -161,7 +161,10 @@ def test_a_pipeline_that_came_trained_is_refused_where_it_learnt_or_was_tuned(re
             "add 'cross:'",
         ),
         (TEXT.replace("train: train, test: val", "train: null, tune: val", 1) + CROSS, "remove 'tune'"),
-        (TEXT + "profiles: {quick: {datasets: [{name: fer2013}, {name: fer2013}]}}\n", "two entries for dataset"),
+        (
+            TEXT + "profiles: {quick: {datasets: [{name: fer2013}, {name: fer2013}]}}\n",
+            "line 11: two entries for dataset",
+        ),
         (TEXT + CROSS + "profiles: {quick: {datasets: [{name: fer2013}]}}\n", "two data sets or more"),
         (TEXT + "profiles: {quick: {datasets: [{nam: fer2013}]}}\n", "did you mean 'name'"),
     ],

@@ -106,11 +106,15 @@ def test_a_mistake_is_one_line_with_its_place(old: str, new: str, line: int, say
     assert "\n" not in message
 
 
-def test_two_rows_of_one_name_are_refused() -> None:
-    assert "two entries for pipeline 'a'" in refusal(
-        "schema: 1\nname: x\ndatasets: [{name: fer2013}]\n"
-        "pipelines: [{id: a, classifier: knn}, {id: a, classifier: majority}]"
-    )
+def test_two_rows_of_one_name_are_refused_where_the_second_stands() -> None:
+    rows = "  - {id: a, classifier: knn}\n  - {id: b, classifier: knn}\n  - {id: a, classifier: majority}"
+    text = "schema: 1\nname: x\ndatasets: [{name: fer2013}]\npipelines:\n"
+    assert refusal(text + rows) == "my.yaml, line 7: two entries for pipeline 'a'"
+
+
+def test_a_profile_of_a_row_that_the_suite_has_not_is_refused_where_it_stands() -> None:
+    text = GOOD.replace("classifier: linear-svm", "classifier: linear-svm\n    profiles:\n      quik: {skip: true}")
+    assert refusal(text) == "my.yaml, line 11: pipeline 'lbp' names the profile 'quik'; the suite has quick, full"
 
 
 def test_a_missing_key_is_named() -> None:

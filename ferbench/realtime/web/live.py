@@ -65,8 +65,7 @@ class LiveView:
         RequestError
             If the server has no source, or it cannot be opened.
         """
-        if self.spec is None:
-            raise RequestError(404, "this server has no camera", fix="start it with --source 0")
+        spec = self._check_source()
         with self._starting:
             self._model = model
             if self._is_running() or self._closed:
@@ -74,7 +73,7 @@ class LiveView:
             if self._thread is not None:
                 self._thread.join()
             try:
-                source = open_source(self.spec)
+                source = open_source(spec)
             except SourceError as error:
                 raise RequestError(503, str(error), retry_after_s=5) from error
             with self._news:
@@ -122,8 +121,9 @@ class LiveView:
         Raises
         ------
         RequestError
-            409 where nothing runs, 503 where too many watch.
+            404 where there is no source, 409 where nothing runs, 503 where too many watch.
         """
+        self._check_source()
         with self._news:
             if not self._is_running():
                 raise RequestError(409, "the camera is off", fix="switch it on: POST /api/v1/live")
@@ -131,6 +131,12 @@ class LiveView:
                 raise RequestError(503, "too many pages watch the camera", got=self._limit, retry_after_s=10)
             self._viewers += 1
         return Viewer(self, is_gone)
+
+    def _check_source(self) -> SourceSpec:
+        """What the source is, of a server that has one."""
+        if self.spec is None:
+            raise RequestError(404, "this server has no camera", fix="start it with --source 0")
+        return self.spec
 
     def wait_newer(self, seen: int) -> tuple[int, bytes, bool]:
         """Number and JPEG of the newest frame, after a wait for one newer than ``seen``; whether more may come."""

@@ -96,8 +96,12 @@ def test_a_source_that_went_away_is_told_in_one_line(make_service, make_client, 
     film.unlink()
     missing = client.post(START)
     assert (missing.status_code, film.name in missing.get_json()["detail"]) == (503, True)
-    none = make_client(make_service(source=None)).post(START)
-    assert (none.status_code, "--source" in none.get_json()["detail"]) == (404, True)
+
+
+def test_a_server_without_a_camera_says_so_to_whoever_asks_for_it(make_service, make_client):
+    client = make_client(make_service(source=None))
+    for answer in (client.post(START), client.get(STREAM)):
+        assert (answer.status_code, "--source" in answer.get_json()["detail"]) == (404, True)
 
 
 def test_a_wrong_pipeline_switches_nothing_on(make_live):
