@@ -7,12 +7,11 @@ on its own test split is an error before anything runs. :mod:`ferbench.benchmark
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from ferbench.benchmarks.frames import check_frames
 from ferbench.benchmarks.grid import Grid, Search
@@ -25,6 +24,7 @@ __all__ = [
     "DatasetEntry",
     "PipelineEntry",
     "PipelineOverride",
+    "PlacedError",
     "Profile",
     "Suite",
     "parse_device",
@@ -35,9 +35,12 @@ _MOST_THREADS = 1024  # no machine that this runs on has more cores; libraries w
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
-def _misplaced(place: Sequence[str | int], message: str) -> PydanticCustomError:
-    """An error of the suite as a whole that lies in one entry."""
-    return PydanticCustomError("value_error", "{message}", {"message": message, "place": place})
+class PlacedError(ValueError):
+    """A mistake that only the suite as a whole shows, and its place in it, such as ``("pipelines", 2)``."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class _Strict(BaseModel):
@@ -256,15 +259,15 @@ class Suite(_Strict):
             seen: set[str] = set()
             for index, name in enumerate(names):
                 if name in seen:
-                    raise _misplaced([*place, index], f"two entries for {what} {name!r}")
+                    raise PlacedError(f"two entries for {what} {name!r}", *place, index)
                 seen.add(name)
         for index, pipeline in enumerate(self.pipelines):
             unknown = sorted(set(pipeline.profiles) - set(self.profiles))
             if unknown:
-                raise _misplaced(
-                    ["pipelines", index, "profiles", unknown[0]],
+                raise PlacedError(
                     f"pipeline {pipeline.id!r} names the profile {unknown[0]!r}; "
                     f"the suite has {', '.join(self.profiles) or 'none'}",
+                    *("pipelines", index, "profiles", unknown[0]),
                 )
         return self
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.shifts import Corruptions, Cross
-from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, Profile, Suite
+from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, PlacedError, Profile, Suite
 from ferbench.errors import InvalidSuiteError, suggestion
 
 __all__ = ["bundled_suites", "find_suite", "parse_suite", "read_suite"]
@@ -118,7 +118,8 @@ def _located(error: ValidationError, root: yaml.MappingNode, source: str) -> Inv
     problems = error.errors(include_url=False)
     # A misspelt key is unknown and its right spelling missing: the first says more.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [*problem["loc"], *problem.get("ctx", {}).get("place", ())]
+    cause = problem.get("ctx", {}).get("error")
+    path = [*problem["loc"], *(cause.place if isinstance(cause, PlacedError) else ())]
     line, value = _locate(root, path)
     where = f"{source}, line {line}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
