@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,11 +16,22 @@ __all__ = [
     "PairedDifference",
     "RankStability",
     "ReliabilityBin",
+    "seen_from_b",
 ]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def seen_from_b(difference: float, low: float | None, high: float | None, verdict: str) -> dict[str, Any]:
+    """Fields of a difference of a and b, as that of b and a."""
+    return {
+        "difference": -difference,
+        "low": None if high is None else -high,
+        "high": None if low is None else -low,
+        "verdict": {"better": "worse", "worse": "better"}.get(verdict, verdict),
+    }
 
 
 class Estimate(_Record):
@@ -42,6 +53,10 @@ class PairedDifference(_Record):
     verdict: Literal["better", "worse", "tie"]
     n_resamples: int
 
+    def mirrored(self) -> Self:
+        """That of row b minus that of row a."""
+        return self.model_copy(update=seen_from_b(self.difference, self.low, self.high, self.verdict))
+
 
 class OmnibusTest(_Record):
     """Whether the rows of a dataset differ in accuracy at all, before any two of them are compared."""
@@ -60,6 +75,10 @@ class FoldTest(_Record):
     t: float
     df: int
     p: float
+
+    def mirrored(self) -> Self:
+        """Row b minus row a."""
+        return self.model_copy(update={"difference": -self.difference, "t": -self.t})
 
 
 class RankStability(_Record):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -21,6 +22,7 @@ from ferbench.benchmarks.evidence import (
     Estimate,
     FoldTest,
     PairedDifference,
+    seen_from_b,
 )
 from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
@@ -48,6 +50,7 @@ __all__ = [
     "StageTimes",
     "Status",
     "Summary",
+    "both_ways",
     "digest",
 ]
 
@@ -337,6 +340,24 @@ class Comparison(_Record):
     high: float | None = None
     macro_f1: PairedDifference | None = None
     folds: FoldTest | None = None
+
+    def mirrored(self) -> Self:
+        """The same with b as the first: every difference, interval and verdict turned round."""
+        parts = {
+            "macro_f1": self.macro_f1.mirrored() if self.macro_f1 else None,
+            "folds": self.folds.mirrored() if self.folds else None,
+        }
+        whole = seen_from_b(self.difference, self.low, self.high, self.verdict)
+        return self.model_copy(update={"a": self.b, "b": self.a, **whole, **parts})
+
+
+def both_ways(comparisons: Iterable[Comparison], dataset: str) -> dict[tuple[str, str], Comparison]:
+    """The comparisons on a dataset by their rows, in either order of the two."""
+    table: dict[tuple[str, str], Comparison] = {}
+    for one in comparisons:
+        if one.dataset == dataset:
+            table[one.a, one.b], table[one.b, one.a] = one, one.mirrored()
+    return table
 
 
 class Summary(_Record):

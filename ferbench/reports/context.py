@@ -18,6 +18,7 @@ from ferbench.benchmarks.records import (
     RowSummary,
     StageTimes,
     Summary,
+    both_ways,
 )
 from ferbench.errors import RunError
 from ferbench.reports.checks import ChecksView, checks_view
@@ -404,7 +405,7 @@ def _dataset_view(summary: Summary, info: DatasetSummary, number: int) -> Datase
         anchor=f"d{number}",
         rows=tuple(_with_front(row, row.anchor in chosen) for row in rows),
         condition=condition,
-        comparisons=_both_ways(summary.comparisons, info.spec),
+        comparisons=both_ways(summary.comparisons, info.spec),
     )
 
 
@@ -441,19 +442,6 @@ def _main_condition(records: list[RowSummary]) -> Condition | None:
         return (-counts[condition], scenario != "single-stream", device != "cpu", threads, frames)
 
     return min(counts, key=preference)
-
-
-def _both_ways(comparisons: list[Comparison], dataset: str) -> dict[tuple[str, str], Comparison]:
-    mirrored = {"better": "worse", "worse": "better", "tie": "tie"}
-    table: dict[tuple[str, str], Comparison] = {}
-    for one in comparisons:
-        if one.dataset != dataset:
-            continue
-        table[one.a, one.b] = one
-        table[one.b, one.a] = one.model_copy(
-            update={"a": one.b, "b": one.a, "difference": -one.difference, "verdict": mirrored[one.verdict]}
-        )
-    return table
 
 
 def _stage_bar(row: RowView, latency: LatencySummary) -> StageBar:

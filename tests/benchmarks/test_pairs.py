@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from ferbench.benchmarks.annotators import agreement_estimate, annotator_agreement
 from ferbench.benchmarks.confidence import aurc, risk_coverage, summarise_confidence
 from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
+from ferbench.benchmarks.records import both_ways
 from ferbench.benchmarks.resampling import difference_p, draw_metrics, n_resamples_for, rank_stability
 from ferbench.benchmarks.statistics import mcnemar
 
@@ -109,6 +110,29 @@ def test_rows_are_compared_only_on_the_same_faces():
     assert ranks.rows == ["a", "b"]
     assert compare_rows("faces", [], seed=0) == ([], None)
     assert omnibus(rows) is None
+
+
+def test_a_pair_seen_from_its_second_row_is_what_the_rows_give_in_the_other_order():
+    rows = [
+        scored(name, TRUTH, with_accuracy(TRUTH, accuracy, seed), folds=[TRUTH.size // 5] * 5)
+        for name, accuracy, seed in (("a", 0.8, 1), ("b", 0.5, 2))
+    ]
+    (forth,), _ = compare_rows("faces", rows, seed=0)
+    (back,), _ = compare_rows("faces", rows[::-1], seed=0)
+    assert (forth.verdict, forth.macro_f1.verdict) == ("better", "better")
+    for got, expected in ((both_ways([forth], "faces")["b", "a"], back), (forth.mirrored().mirrored(), forth)):
+        assert_same(got.model_dump(), expected.model_dump())
+    assert both_ways([forth], "other faces") == {}
+
+
+def assert_same(got, expected):
+    """Equal, numbers nearly."""
+    if isinstance(expected, dict):
+        assert got.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_same(got[key], value)
+    else:
+        assert got == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
 def test_all_rows_are_tested_together_before_two_are():

@@ -93,6 +93,14 @@ def test_macro_f1_and_folds_stand_beside_accuracy(html: str, markdown: str) -> N
     assert "| +3.1 | 0.040 | better | 0.226 |" in markdown
 
 
+def test_macro_f1_is_that_of_the_best_row_less_the_others_like_accuracy(sure: Summary) -> None:
+    """Also where the suite names the best row last."""
+    turned = [one.mirrored() for one in sure.comparisons]
+    assert render_markdown(build_context(sure.model_copy(update={"comparisons": turned}))) == render_markdown(
+        build_context(sure)
+    )
+
+
 def test_annotators_have_a_line_in_table_and_figure(html: str, markdown: str) -> None:
     assert re.search(r"one human annotator</th>.*?73\.3<small>72\.4–74\.2</small>", html, flags=re.DOTALL)
     assert "one annotator against the others, 73.3 %" in html

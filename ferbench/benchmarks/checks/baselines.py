@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable, accuracy
 from ferbench.benchmarks.checks.wording import ms, named, percent, points
 from ferbench.benchmarks.pairs import ALPHA
-from ferbench.benchmarks.records import Comparison, DatasetSummary, LatencySummary, RowSummary
+from ferbench.benchmarks.records import Comparison, DatasetSummary, LatencySummary, RowSummary, both_ways
 
 __all__ = ["difference_within_noise", "no_baseline", "not_better_than_majority", "slower_and_not_better"]
 
@@ -41,7 +41,7 @@ def not_better_than_majority(evidence: Evidence) -> list[Found] | NotApplicable:
     """FB002: a row that looks at the face and is not shown to beat one that does not."""
     found, any_rival = [], False
     for info, rows in evidence.datasets():
-        pairs = _pairs(evidence, info.spec)
+        pairs = both_ways(evidence.summary.comparisons, info.spec)
         baselines = [row for row in rows if row.family == "baseline"]
         rivals = [row for row in rows if row.family != "baseline"]
         any_rival |= bool(rivals)
@@ -73,7 +73,7 @@ def slower_and_not_better(evidence: Evidence) -> list[Found] | NotApplicable:
     """FB003: a row that costs more than a simpler one and is not shown to be better."""
     found, any_pair = [], False
     for info, rows in evidence.datasets():
-        pairs = _pairs(evidence, info.spec)
+        pairs = both_ways(evidence.summary.comparisons, info.spec)
         rivals = [row for row in rows if row.family != "baseline" and row.latency]
         any_pair |= len(rivals) > 1
         beaten = [(row, best) for row in rivals if (best := _simpler_equal(row, rivals, pairs)) is not None]
@@ -126,7 +126,7 @@ def difference_within_noise(evidence: Evidence) -> list[Found] | NotApplicable:
     """FB015: rows that share the first place, and how many neighbours of the table cannot be told apart."""
     found, any_pair = [], False
     for info, rows in evidence.datasets():
-        pairs = _pairs(evidence, info.spec)
+        pairs = both_ways(evidence.summary.comparisons, info.spec)
         neighbours = [(a, b) for a, b in pairwise(rows) if (a.row, b.row) in pairs]
         any_pair |= bool(neighbours)
         ties = [(a, b) for a, b in neighbours if pairs[a.row, b.row].verdict == "tie"]
@@ -160,20 +160,6 @@ def _too_few_people(rows: list[RowSummary], n_pairs: int, info: DatasetSummary) 
 
 def _group(row: RowSummary) -> int | None:
     return row.quality.tie_group if row.quality is not None else None
-
-
-def _pairs(evidence: Evidence, dataset: str) -> Pairs:
-    return dict(_both_ways(evidence, dataset))
-
-
-def _both_ways(evidence: Evidence, dataset: str) -> Iterator[tuple[tuple[str, str], Comparison]]:
-    mirrored = {"better": "worse", "worse": "better"}
-    for one in evidence.summary.comparisons:
-        if one.dataset == dataset:
-            yield (one.a, one.b), one
-            verdict = mirrored.get(one.verdict, one.verdict)
-            changes = {"a": one.b, "b": one.a, "difference": -one.difference, "verdict": verdict}
-            yield (one.b, one.a), one.model_copy(update=changes)
 
 
 def _majority_share(info: DatasetSummary) -> float:
