@@ -50,7 +50,7 @@ def skip_without_extra(group: str, name: str) -> None:
         pytest.skip(f"needs the {entry.extra} extra")
 
 
-@pytest.mark.parametrize("name", [name for name in own("detectors") if name != "yunet"])
+@pytest.mark.parametrize("name", own("detectors"))
 def test_detectors(name: str) -> None:
     skip_without_extra("detectors", name)
     check_detector(spec(name))

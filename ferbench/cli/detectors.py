@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "main"]
 
-DEFAULT = ("haar", "lbp-cascade", "dlib-hog")
+DEFAULT = ("haar", "lbp-cascade", "dlib-hog", "yunet")
 SCENES = "scenes"
 N_SCENES = 300
 WIDTH = 80

@@ -1,7 +1,8 @@
-"""YuNet: a tiny detection network, run by OpenCV, from a model file that the user brings."""
+"""YuNet: a tiny detection network, run by OpenCV."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,22 +20,29 @@ __all__ = ["YuNetDetector"]
 _MOST_CANDIDATES = 5000
 """Boxes kept for non-maximum suppression: OpenCV's own default."""
 
+_LEAST_SIDE = 64
+"""OpenCV fills images up to multiples of 32 pixels; of those with a side of 32, its answer is what memory held before."""
+
+_MODEL = Path(__file__).parent / "yunet_2023mar" / "face_detection_yunet_2023mar.onnx"
+"""What comes along, under the licence beside it."""
+
+_MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+
 
 class YuNetDetector(NativeDetector):
     """Faces of most poses, each with five landmarks, by a convolutional network of some 75,000 parameters [1]_.
 
-    No model file comes with ferbench: OpenCV's model zoo publishes ``face_detection_yunet_2023mar.onnx``.
-
     Parameters
     ----------
-    model : path
-        The ONNX file.
+    model : path or None
+        The ONNX file of a YuNet; None is ``face_detection_yunet_2023mar.onnx`` of OpenCV's model zoo, which comes along.
     score_threshold : float
         Score in [0, 1] from which a box counts as a face.
     nms_threshold : float
         Of two boxes that overlap by more than this (intersection over union, in [0, 1]), the weaker one goes.
     max_side : int or None
-        Larger images are reduced to this for detection; None never reduces.
+        Larger images are reduced to this for detection; None never reduces. Small values are quick and lose small
+        faces: docs/detectors.md says which.
     align : "eyes" or None
         ``eyes`` turns every crop until the eyes are level, by the network's own landmarks.
 
@@ -46,24 +54,24 @@ class YuNetDetector(NativeDetector):
     Raises
     ------
     ParameterError
-        On first use, where no model is given.
+        On first use, where a threshold is out of range.
     ModelFileError
-        On first use, where the file is missing or no YuNet.
+        On first use, where the file is missing, damaged or no YuNet.
 
     References
     ----------
     .. [1] W. Wu, H. Peng, S. Yu: YuNet: a tiny millisecond-level face detector. Machine Intelligence Research 20, 2023.
     """
 
-    # Not fitted, for want of a model file: the crop is the square around the box.
-    crop_scale = 1.0
-    crop_shift = 0.0
+    # Fitted as the Haar cascades' are, to the model that comes along: see haar.py and docs/detectors.md.
+    crop_scale = 1.01
+    crop_shift = 0.02
     _has_own_landmarks = True
 
     def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
-        score_threshold: float = 0.9,
+        score_threshold: float = 0.6,
         nms_threshold: float = 0.3,
         max_side: int | None = 640,
         align: str | None = None,
@@ -87,18 +95,16 @@ class YuNetDetector(NativeDetector):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ParameterError(f"parameter {name}", got=repr(value), expected="a number in [0, 1]")
-        if self.model is None:
-            raise ParameterError(
-                "detector 'yunet' needs a model file, and none comes with ferbench",
-                expected="yunet(model=face_detection_yunet_2023mar.onnx)",
-                fix="get the file from OpenCV's model zoo",
-            )
-        return _open(Path(self.model), float(self.score_threshold), float(self.nms_threshold))
+        model = _come_along() if self.model is None else Path(self.model)
+        return _open(model, float(self.score_threshold), float(self.nms_threshold))
 
     def _find(self, image: Image, factor: float) -> Found:
         import cv2
 
         bgr = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
+        missing = [max(0, _LEAST_SIDE - side) for side in bgr.shape[:2]]
+        if any(missing):
+            bgr = cv2.copyMakeBorder(bgr, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT)
         self._native.setInputSize((bgr.shape[1], bgr.shape[0]))
         rows = self._native.detect(bgr)[1]
         # A row is left, top, width, height, five points and the score.
@@ -108,6 +114,19 @@ class YuNetDetector(NativeDetector):
         boxes[:, 2:] += boxes[:, :2]
         scale = np.float32(factor)
         return Found(boxes * scale, table[:, 14].copy(), table[:, 4:14].reshape(-1, 5, 2) * scale)
+
+
+def _come_along() -> Path:
+    """The package's own model file, after a look whether it is what was published."""
+    got = hashlib.sha256(_MODEL.read_bytes()).hexdigest() if _MODEL.is_file() else "no file"
+    if got != _MODEL_SHA256:
+        raise ModelFileError(
+            f"{_MODEL.name}, which comes with ferbench, is missing or damaged",
+            got=f"sha256 {got[:12]}…" if got != "no file" else got,
+            expected=f"{_MODEL_SHA256[:12]}…",
+            fix="install ferbench again",
+        )
+    return _MODEL
 
 
 def _open(path: Path, score_threshold: float, nms_threshold: float) -> Any:
@@ -120,7 +139,8 @@ def _open(path: Path, score_threshold: float, nms_threshold: float) -> Any:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV prints a page for a wrong file
     try:
         network = cv2.FaceDetectorYN.create(str(path), "", (32, 32), score_threshold, nms_threshold, _MOST_CANDIDATES)
-        network.detect(np.zeros((32, 32, 3), np.uint8))
+        network.setInputSize((_LEAST_SIDE, _LEAST_SIDE))
+        network.detect(np.zeros((_LEAST_SIDE, _LEAST_SIDE, 3), np.uint8))
     except cv2.error as error:
         raise ModelFileError(
             f"{path} is no YuNet that OpenCV {cv2.__version__} can run",

@@ -24,7 +24,7 @@ BUDGET_MS = 1000 / 30
 """Milliseconds a frame that are there at the pace of most cameras."""
 
 # Runs on data sets of face crops fit their pipelines without a detector; live, faces have to be found.
-_BYPASSED, _LIVE_DETECTOR = "whole-image", "haar"
+_BYPASSED, _LIVE_DETECTOR = "whole-image", "yunet"
 
 
 @dataclass(frozen=True)

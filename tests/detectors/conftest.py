@@ -1,4 +1,4 @@
-"""A drawn face, and a stand-in for YuNet's model file, of which none may come with the project."""
+"""A drawn face, and a stand-in for YuNet's model file whose answers are known."""
 
 from __future__ import annotations
 

@@ -95,7 +95,8 @@ def blobs() -> np.ndarray:
 @pytest.mark.parametrize("detector", ["yunet", "haar"])
 def test_faces_stay_level_between_two_detections(detector: str, blob_net: Path, face: np.ndarray) -> None:
     image = blobs() if detector == "yunet" else face
-    spec = f"yunet(model='{blob_net}'" if detector == "yunet" else "haar(min_size=150"
+    # Near a face, cells of the stand-in may hold half a blob: the high threshold leaves the whole ones.
+    spec = f"yunet(model='{blob_net}', score_threshold=0.9" if detector == "yunet" else "haar(min_size=150"
     pipeline = fitted(f"{spec}, align=eyes)", "logistic-regression")
     processor = FrameProcessor(pipeline, smooth="none", detect_every=10)
     first, *others = (processor.process(Frame(i, None, image, "still")) for i in range(9))

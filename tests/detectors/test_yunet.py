@@ -1,4 +1,4 @@
-"""YuNet's adapter, on a stand-in network with known answers."""
+"""YuNet: its adapter on a stand-in network with known answers, and the model that comes along on pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from skimage import data
 
+from ferbench.detectors import yunet
 from ferbench.detectors.yunet import YuNetDetector
 from ferbench.errors import ModelFileError, ParameterError
 from ferbench.testing import check_detector
@@ -50,7 +52,8 @@ def test_colour_is_seen_as_colour(blob_net: Path) -> None:
 
 def test_thresholds_decide_what_is_a_face(blob_net: Path) -> None:
     weak = picture((2, 3), (3, 3), red=200)
-    assert len(YuNetDetector(blob_net).detect([weak])) == 0
+    assert len(YuNetDetector(blob_net).detect([picture((2, 3), red=145)])) == 0
+    assert len(YuNetDetector(blob_net, score_threshold=0.8).detect([weak])) == 0
     # The boxes of neighbours overlap by a third.
     assert len(YuNetDetector(blob_net, score_threshold=0.7, nms_threshold=0.3).detect([weak])) == 1
     assert len(YuNetDetector(blob_net, score_threshold=0.7, nms_threshold=0.4).detect([weak])) == 2
@@ -65,8 +68,6 @@ def test_eyes_are_the_networks_own(blob_net: Path) -> None:
 
 def test_what_is_missing_or_wrong_is_said(tmp_path: Path, other_net: Path) -> None:
     image = [picture()]
-    with pytest.raises(ParameterError, match=r"yunet\(model="):
-        YuNetDetector().detect(image)
     with pytest.raises(ModelFileError, match=r"absent\.onnx does not exist"):
         YuNetDetector(tmp_path / "absent.onnx").detect(image)
     text = tmp_path / "text.onnx"
@@ -77,3 +78,46 @@ def test_what_is_missing_or_wrong_is_said(tmp_path: Path, other_net: Path) -> No
     for name in ("score_threshold", "nms_threshold"):
         with pytest.raises(ParameterError, match=name):
             YuNetDetector(other_net, **{name: 1.5}).detect(image)
+
+
+@pytest.mark.parametrize(("turn", "shrink"), [(0, 1.0), (25, 1.0), (-25, 1.0), (0, 0.4)])
+def test_the_model_that_comes_along_finds_a_photographed_face_turned_and_small(turn: float, shrink: float) -> None:
+    matrix = cv2.getRotationMatrix2D((224, 118), turn, shrink)  # the tip of her nose stays where it is
+    image = cv2.warpAffine(data.astronaut(), matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    found = YuNetDetector().detect([image, image[..., 1].copy()])
+    assert found.image_index.tolist() == [0, 1]
+    assert (found.xyxy[:, :2] < (224, 118)).all()
+    assert (found.xyxy[:, 2:] > (224, 118)).all()
+    assert (found.xyxy[:, 3] - found.xyxy[:, 1]).tolist() == pytest.approx([115 * shrink] * 2, rel=0.2)
+    assert found.landmarks is not None
+    left, right = found.landmarks[0, :2]
+    assert left[0] < 224 < right[0]
+    assert max(left[1], right[1]) < 118
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea", "rocket", "coins", "brick", "page", "moon"])
+def test_the_model_that_comes_along_sees_no_face_where_there_is_none(name: str) -> None:
+    assert len(YuNetDetector().detect([getattr(data, name)()])) == 0
+
+
+def test_what_is_found_in_a_small_picture_does_not_depend_on_what_memory_held() -> None:
+    """OpenCV's network reads memory that it has not written where it works on 32 pixels."""
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in ((1, 1), (9, 9), (20, 400), (32, 32))]
+    found = set()
+    for _ in range(12):
+        junk = [np.full(rng.integers(100, 2_000_000), rng.choice([np.nan, 1e30, 5]), np.float32) for _ in range(30)]
+        del junk
+        found.add(YuNetDetector(score_threshold=0.3).detect(pictures).xyxy.tobytes())
+    assert len(found) == 1
+
+
+def test_a_damaged_copy_of_what_comes_along_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = tmp_path / "face_detection_yunet_2023mar.onnx"
+    damaged.write_bytes(yunet._MODEL.read_bytes()[:-1])
+    monkeypatch.setattr(yunet, "_MODEL", damaged)
+    with pytest.raises(ModelFileError, match=r"missing or damaged.*expected 8f2383e4dd3c.*install ferbench again"):
+        YuNetDetector().detect([picture()])
+    damaged.unlink()
+    with pytest.raises(ModelFileError, match="got no file"):
+        YuNetDetector().detect([picture()])

@@ -87,7 +87,7 @@ def test_times_of_this_machine_count_and_the_pipeline_runs_as_it_was_timed(run: 
 def test_what_was_measured_without_a_detector_is_said(run: Path):
     rows = Run.open(run).summary().rows
     rows[0].pipeline.detector = "whole-image"
-    assert "ms a face (640×480 photos; one thread); found by haar, whose time comes on top" in str(
+    assert "ms a face (640×480 photos; one thread); found by yunet, whose time comes on top" in str(
         choose_pipeline(run, 2)
     )
 
