@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ _MOST_CANDIDATES = 5000
 """Boxes kept for non-maximum suppression: OpenCV's own default."""
 
 _LEAST_SIDE = 64
-"""OpenCV fills images up to multiples of 32 pixels; of those with a side of 32, its answer is what memory held before."""
+"""OpenCV fills images up to multiples of 32 pixels; with a side of 32, its network reads memory that nobody wrote."""
+
+_MOST_SIZES = 4
+"""Sizes of image that have a network ready."""
 
 _MODEL = Path(__file__).parent / "yunet_2023mar" / "face_detection_yunet_2023mar.onnx"
 """What comes along, under the licence beside it."""
@@ -35,7 +39,8 @@ class YuNetDetector(NativeDetector):
     Parameters
     ----------
     model : path or None
-        The ONNX file of a YuNet; None is ``face_detection_yunet_2023mar.onnx`` of OpenCV's model zoo, which comes along.
+        The ONNX file of a YuNet; None is ``face_detection_yunet_2023mar.onnx`` of OpenCV's model zoo, which comes
+        along.
     score_threshold : float
         Score in [0, 1] from which a box counts as a face.
     nms_threshold : float
@@ -96,7 +101,7 @@ class YuNetDetector(NativeDetector):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ParameterError(f"parameter {name}", got=repr(value), expected="a number in [0, 1]")
         model = _come_along() if self.model is None else Path(self.model)
-        return _open(model, float(self.score_threshold), float(self.nms_threshold))
+        return _Networks(model, float(self.score_threshold), float(self.nms_threshold))
 
     def _find(self, image: Image, factor: float) -> Found:
         import cv2
@@ -105,8 +110,7 @@ class YuNetDetector(NativeDetector):
         missing = [max(0, _LEAST_SIDE - side) for side in bgr.shape[:2]]
         if any(missing):
             bgr = cv2.copyMakeBorder(bgr, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT)
-        self._native.setInputSize((bgr.shape[1], bgr.shape[0]))
-        rows = self._native.detect(bgr)[1]
+        rows = self._native.of_size(*bgr.shape[:2]).detect(bgr)[1]
         # A row is left, top, width, height, five points and the score.
         table = np.zeros((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
         table = table[np.argsort(-table[:, 14], kind="stable")]
@@ -114,6 +118,32 @@ class YuNetDetector(NativeDetector):
         boxes[:, 2:] += boxes[:, :2]
         scale = np.float32(factor)
         return Found(boxes * scale, table[:, 14].copy(), table[:, 4:14].reshape(-1, 5, 2) * scale)
+
+
+class _Networks:
+    """One network, and copies for the sizes of image seen last.
+
+    A network that is given another size sets itself up anew, which takes as long as a search. A stream asks for the
+    whole picture and for places in it in turn.
+    """
+
+    def __init__(self, model: Path, score_threshold: float, nms_threshold: float) -> None:
+        self._open = partial(_open, model, score_threshold, nms_threshold)
+        self._by_size: dict[tuple[int, int], Any] = {}
+        self.of_size(_LEAST_SIDE, _LEAST_SIDE)  # a wrong file is said now
+
+    def of_size(self, height: int, width: int) -> Any:
+        """The network for images of a size; sizes are the same to it up to the next multiple of 32."""
+        size = -(-height // 32), -(-width // 32)
+        if size in self._by_size:
+            network = self._by_size.pop(size)
+        elif len(self._by_size) < _MOST_SIZES:
+            network = self._open()
+        else:
+            network = self._by_size.pop(next(iter(self._by_size)))
+        self._by_size[size] = network  # the last is the newest
+        network.setInputSize((width, height))
+        return network
 
 
 def _come_along() -> Path:

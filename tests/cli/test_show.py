@@ -95,7 +95,7 @@ def test_the_suite_schema_is_a_json_schema_that_knows_the_keys(capsys):
 
 def test_a_saved_pipeline_is_shown_with_its_headline_figures_and_card(capsys):
     (page,) = shown(capsys, "tiny")
-    assert page["summary"].startswith("haar/se-resnet(")
+    assert page["summary"].startswith("yunet/se-resnet(")
     assert page["labels"] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert page["trained_on"]["dataset"] == "fer2013"
     assert "%" in page["measured"]["accuracy"]

@@ -112,6 +112,17 @@ def test_what_is_found_in_a_small_picture_does_not_depend_on_what_memory_held() 
     assert len(found) == 1
 
 
+def test_pictures_of_many_sizes_do_not_disturb_each_other_nor_fill_the_memory() -> None:
+    astronaut, detector = data.astronaut(), YuNetDetector()
+    sizes = [(512 - 8 * k, 512 - 24 * (k % 5)) for k in range(12)]
+    expected = [YuNetDetector().detect([astronaut[:h, :w]]).xyxy for h, w in sizes]
+    assert all(len(boxes) == 1 for boxes in expected)
+    for i in np.random.default_rng(0).permutation(np.repeat(np.arange(12), 4)):
+        h, w = sizes[i]
+        np.testing.assert_array_equal(detector.detect([astronaut[:h, :w]]).xyxy, expected[i])
+    assert len(detector._native._by_size) == yunet._MOST_SIZES
+
+
 def test_a_damaged_copy_of_what_comes_along_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = tmp_path / "face_detection_yunet_2023mar.onnx"
     damaged.write_bytes(yunet._MODEL.read_bytes()[:-1])
