@@ -119,17 +119,21 @@ def main() -> int:
     """Print a line for each stream and way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pipeline", default="tiny")
+    parser.add_argument("--detector", help="in place of the pipeline's own")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each stream")
     parser.add_argument("--detect-every", type=int, default=DETECT_EVERY)
     parser.add_argument("--velocity", action="store_true", help="also follow by the last velocity alone")
     args = parser.parse_args()
     pipeline, n = load_pipeline(args.pipeline), args.detect_every
+    if args.detector is not None:
+        pipeline = pipeline.with_detector(args.detector)
     makers = {"each frame": lambda: following(pipeline, 1), "follow": lambda: following(pipeline, n)}
     if args.velocity:
         makers["velocity"] = lambda: by_velocity(pipeline, n)
     # Libraries are imported at the first call; that is no frame's time.
     compare(synthetic_stream(seed=9, seconds=0.2), *(make() for make in makers.values()))
-    print(f"{args.pipeline}, 640×480, whole picture searched every {n} frames (each frame: in all of them)")
+    print(f"{args.pipeline} behind {pipeline.parts.detector}, 640×480")
+    print(f"whole picture searched every {n} frames (each frame: in all of them)")
     columns = "median ms", "of each", "mean ms", "recall", "overlap", "precision", "switches"
     print(f"{'':28} {'':10} " + " ".join(f"{column:>9}" for column in columns))
     for name, options in STREAMS.items():
