@@ -282,16 +282,18 @@ class Suite(_Strict):
     def _shifts_are_sound(self) -> Self:
         known = [p.id for p in self.pipelines]
         if self.corruptions is not None and self.corruptions.baseline not in (None, *known):
-            raise ValueError(str(UnknownNameError("baseline: no pipeline", str(self.corruptions.baseline), known)))
+            unknown = UnknownNameError("baseline: no pipeline", str(self.corruptions.baseline), known)
+            raise PlacedError(str(unknown), "corruptions", "baseline")
         fitted = [p.id for p in self.pipelines if p.saved is None]
-        for _, entries in self._all_datasets():
+        for place, entries in self._all_datasets():
             if self.cross is not None and len(entries) < 2:
-                raise ValueError("'cross' needs two data sets or more")
-            for one in entries:
+                raise PlacedError("'cross' needs two data sets or more", *place)
+            for index, one in enumerate(entries):
                 if one.train is None and fitted and self.cross is None:
-                    raise ValueError(
+                    raise PlacedError(
                         f"nothing is learnt from {one.name} (train: null), but {fitted[0]!r} is no saved pipeline; "
-                        "add 'cross:' to score it with what it learnt elsewhere"
+                        "add 'cross:' to score it with what it learnt elsewhere",
+                        *(*place, index, "train"),
                     )
         return self
 

@@ -117,6 +117,25 @@ def test_a_profile_of_a_row_that_the_suite_has_not_is_refused_where_it_stands() 
     assert refusal(text) == "my.yaml, line 11: pipeline 'lbp' names the profile 'quik'; the suite has quick, full"
 
 
+@pytest.mark.parametrize(
+    ("lines", "line", "says"),
+    [
+        ("corruptions:\n  severities: [1]\n  baseline: lpb", -1, "no pipeline 'lpb'"),
+        ("cross: {}", 3, "'cross' needs two data sets"),
+        (
+            "profiles:\n  slow:\n    datasets:\n      - {name: ckplus}\n      - {name: ferplus, train: null}",
+            -1,
+            "(train: null)",
+        ),
+    ],
+)
+def test_what_only_the_whole_suite_shows_is_refused_where_it_stands(lines: str, line: int, says: str) -> None:
+    text = f"schema: 1\nname: x\ndatasets: [{{name: fer2013}}]\npipelines: [{{id: lbp, classifier: knn}}]\n{lines}"
+    message = refusal(text)
+    assert message.startswith(f"my.yaml, line {line if line > 0 else len(text.splitlines())}: ")
+    assert says in message
+
+
 def test_a_missing_key_is_named() -> None:
     assert "'classifier'" in refusal(GOOD.replace("    classifier: linear-svm\n", ""))
     assert "the key 'datasets' is missing" in refusal("schema: 1\nname: x\npipelines: [{id: a, classifier: knn}]")
