@@ -27,7 +27,7 @@ def pasted(face: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
     picture = cv2.resize(getattr(data, str(rng.choice(["coffee", "rocket", "chelsea"])))(), (640, 480))
     side = size + 2 * (size // 4)
     padded = cv2.copyMakeBorder(face, 12, 12, 12, 12, cv2.BORDER_REPLICATE)
-    gray = cv2.resize(padded, (side, side), interpolation=cv2.INTER_AREA if size <= 48 else cv2.INTER_CUBIC)
+    gray = cv2.resize(padded, (side, side), interpolation=cv2.INTER_CUBIC)
     gray = gray[max(0, (side - 480) // 2) :][:480]
     height = len(gray)
     x, y = int(rng.integers(0, 640 - side + 1)), int(rng.integers(0, 480 - height + 1))

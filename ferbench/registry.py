@@ -97,7 +97,7 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "yunet",
             "ferbench.detectors.yunet:YuNetDetector",
-            "YuNet network through OpenCV: quick, and finds most faces",
+            "small network through OpenCV; what tiny and accurate use",
         ),
     ),
     "features": (

@@ -71,6 +71,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         help="in streams, search the whole picture in every Nth frame and follow the faces in between; 1 searches each "
         f"(default: {DETECT_EVERY})",
     )
+    parser.add_argument("--detector", metavar="NAME", help="another detector than the pipeline's own, as: haar")
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the pipeline's own, as: onnx")
     parser.add_argument(
         "--device",
@@ -144,9 +145,15 @@ def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str,
 
     if args.pipeline != BEST:
         pipeline = load_pipeline(args.pipeline, runtime=args.runtime, on_no_face=args.on_no_face, device=args.device)
+        if args.detector is not None:
+            pipeline = pipeline.with_detector(args.detector)
+            pipeline.detect([])  # a wrong parameter is said before any source is opened
         return pipeline, (f"device: {pipeline.device}",)
-    if args.runtime is not None:
-        raise ParameterError("--runtime goes with a named pipeline", fix="leave it out: best takes the one measured")
+    for option in ("runtime", "detector"):
+        if getattr(args, option) is not None:
+            raise ParameterError(
+                f"--{option} goes with a named pipeline", fix="leave it out: best takes the one measured"
+            )
     choice = choose_pipeline(args.run, args.budget_ms)
     pipeline = choice.load(on_no_face=args.on_no_face, device=args.device)
     return pipeline, (str(choice), f"device: {pipeline.device}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ class Found(NamedTuple):
 class NativeDetector:
     """Base of the detectors that hold a native handle, which can be neither pickled nor copied.
 
+    Native handles keep the image they work on, so that threads that share a detector wait for each other.
+
     A subclass has ``_load``, which checks the parameters and returns the handle, and ``_find``, which gives the faces
     of one reduced image.
 
@@ -58,14 +61,21 @@ class NativeDetector:
         self.align = align
         self._native: Any = None
         self._eye_finder: EyeFinder | None = None
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_native": None, "_eye_finder": None}
+        state = self.__dict__ | {"_native": None, "_eye_finder": None}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_lock": threading.Lock()}
 
     def detect(self, images: Sequence[Image]) -> Faces:
         """Faces of each image, best score first."""
-        self._prepare()
-        found = self._find_all([reduce_image(check_image(image), self.max_side) for image in images])
+        with self._lock:
+            self._prepare()
+            found = self._find_all([reduce_image(check_image(image), self.max_side) for image in images])
         points = [f.landmarks for f in found if f.landmarks is not None]
         return Faces.from_lists([f.boxes for f in found], [f.scores for f in found], points or None)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ _MOST_CANDIDATES = 5000
 _LEAST_SIDE = 64
 """OpenCV fills images up to multiples of 32 pixels; with a side of 32, its network reads memory that nobody wrote."""
 
-_MOST_SIZES = 4
-"""Sizes of image that have a network ready."""
+_MOST_PIXELS = 2_000_000
+"""Of all sizes of image together that have a network ready; it takes some 60 bytes a pixel. A larger one is alone."""
 
 _MODEL = Path(__file__).parent / "yunet_2023mar" / "face_detection_yunet_2023mar.onnx"
 """What comes along, under the licence beside it."""
@@ -54,12 +55,12 @@ class YuNetDetector(NativeDetector):
     Notes
     -----
     The landmarks are the eyes, the tip of the nose and the corners of the mouth, of each pair the left one in the image
-    first. An object must not be used by two threads at once: OpenCV's network keeps the image it works on.
+    first.
 
     Raises
     ------
     ParameterError
-        On first use, where a threshold is out of range.
+        On first use, where a threshold is out of range or the model is no path.
     ModelFileError
         On first use, where the file is missing, damaged or no YuNet.
 
@@ -100,6 +101,8 @@ class YuNetDetector(NativeDetector):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ParameterError(f"parameter {name}", got=repr(value), expected="a number in [0, 1]")
+        if not isinstance(self.model, str | os.PathLike | None):
+            raise ParameterError("parameter model", got=repr(self.model), expected="the path of an ONNX file, or None")
         model = _come_along() if self.model is None else Path(self.model)
         return _Networks(model, float(self.score_threshold), float(self.nms_threshold))
 
@@ -121,10 +124,10 @@ class YuNetDetector(NativeDetector):
 
 
 class _Networks:
-    """One network, and copies for the sizes of image seen last.
+    """A network for each of the sizes of image seen last.
 
-    A network that is given another size sets itself up anew, which takes as long as a search. A stream asks for the
-    whole picture and for places in it in turn.
+    One that is given another size sets itself up anew, which takes as long as a search. A stream asks for the whole
+    picture and for places in it in turn.
     """
 
     def __init__(self, model: Path, score_threshold: float, nms_threshold: float) -> None:
@@ -135,12 +138,11 @@ class _Networks:
     def of_size(self, height: int, width: int) -> Any:
         """The network for images of a size; sizes are the same to it up to the next multiple of 32."""
         size = -(-height // 32), -(-width // 32)
-        if size in self._by_size:
-            network = self._by_size.pop(size)
-        elif len(self._by_size) < _MOST_SIZES:
-            network = self._open()
-        else:
-            network = self._by_size.pop(next(iter(self._by_size)))
+        network = self._by_size.pop(size, None)
+        if network is None:
+            while self._by_size and 1024 * sum(map(prod, [size, *self._by_size])) > _MOST_PIXELS:
+                network = self._by_size.pop(next(iter(self._by_size)))
+            network = network or self._open()
         self._by_size[size] = network  # the last is the newest
         network.setInputSize((width, height))
         return network
@@ -164,7 +166,7 @@ def _open(path: Path, score_threshold: float, nms_threshold: float) -> Any:
     import cv2
 
     if not path.is_file():
-        raise ModelFileError(f"{path} does not exist", expected="the ONNX file of a YuNet", fix="give its full path")
+        raise ModelFileError(f"{path} is no file", expected="the ONNX file of a YuNet", fix="give its full path")
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV prints a page for a wrong file
     try:

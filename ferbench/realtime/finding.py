@@ -135,7 +135,7 @@ class FaceFinder:
         self._since_scan = 0
         done = self._pipeline.process([image])
         ids = self._tracker.match(done.faces.xyxy, done.faces.score)
-        self._remember(ids, done.faces)
+        self._remember(ids, done.faces, is_whole=True)
         times = {stage: int(ns) for stage, ns in done.times_ns.items() if stage != "total"}
         found = Found(ids, done.faces, done.probabilities, times)
         if self._detect_every > 1:
@@ -161,7 +161,7 @@ class FaceFinder:
             self._places_failed += any(track.id in seen for track in doubtful)
             return found
         ids = self._tracker.match(faces.xyxy, faces.score, searched={track.id for track in doubtful + covered})
-        self._remember(ids, faces)
+        self._remember(ids, faces, is_whole=False)
         detected = set(ids)
         nobody = Faces.empty(1)
         found = Found([], nobody, np.zeros((0, len(self._pipeline.labels)), np.float32), {"detect": spent})
@@ -236,13 +236,18 @@ class FaceFinder:
             points = np.array(at, np.float32)
         return Faces(boxes, score, np.zeros(len(boxes), np.int64), 1, points)
 
-    def _remember(self, ids: Sequence[int], faces: Faces) -> None:
-        """What only a detection tells: that the face is where its box is, and its landmarks in sides of the box."""
+    def _remember(self, ids: Sequence[int], faces: Faces, *, is_whole: bool) -> None:
+        """What only a detection tells: that the face is where its box is, and its landmarks in sides of the box.
+
+        The whole picture's landmarks stay until it is searched again: places are reduced, and YuNet sees the tilt of
+        large faces only.
+        """
         self._adrift -= set(ids)
         if faces.landmarks is None or self._detect_every == 1:
             return
         origin, side = faces.xyxy[:, None, :2], faces.xyxy[:, None, 2:] - faces.xyxy[:, None, :2]
-        self._points.update(zip(ids, (faces.landmarks - origin) / side, strict=True))
+        points = dict(zip(ids, (faces.landmarks - origin) / side, strict=True))
+        self._points = self._points | points if is_whole else points | self._points
 
 
 def _boxes(tracks: Sequence[Track]) -> Boxes:

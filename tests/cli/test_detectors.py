@@ -52,7 +52,7 @@ def test_the_tables_fit_eighty_columns_and_name_every_detector(
         (["haar", "--limit", "0"], "--limit"),
         (["haar", "--limit", "1", "--iou", "2"], "--iou"),
         (["haar", "--csv", "no/such/folder/x.csv"], "no such folder"),
-        (["yunet(model=absent.onnx)", "--limit", "2"], "absent.onnx does not exist"),
+        (["yunet(model=absent.onnx)", "--limit", "2"], "absent.onnx is no file"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,17 @@ def test_max_frames_detect_every_and_mirror(model: str, tmp_path: Path, capsys: 
     assert all(row["label"] for row in rows)
 
 
+def test_another_detector_finds_the_faces(model: str, capsys: pytest.CaptureFixture[str]):
+    options = ["--detect-every", "1", "--max-frames", "2", "--headless", "--jsonl", "-"]
+    scores = []
+    for detector in ("haar", "yunet"):
+        assert main(["live", SMALL, "--pipeline", model, "--detector", detector, *options]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert all(row["label"] for row in rows)
+        scores.append(rows[0]["detection_score"])
+    assert scores[1] <= 1 != scores[0], "a Haar cascade's score is no share"
+
+
 def test_without_a_display_it_says_so_and_goes_on(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -161,6 +172,8 @@ def test_ctrl_c_leaves_a_playable_film_and_a_complete_table(model: str, tmp_path
         (["nowhere.mp4"], "no such file or folder: nowhere.mp4"),
         (["synthetic", "--smooth", "maen:10"], "did you mean 'mean'"),
         (["synthetic", "--detect-every", "0"], "detect_every is out of range"),
+        (["synthetic", "--detector", "hara"], "did you mean 'haar'"),
+        (["synthetic", "--detector", "haar(scale_factor=0.5)"], "scale_factor"),
         (["synthetic", "--max-frames", "-1"], "max_frames is out of range"),
         (["synthetic", "--out", "film.doc"], "cannot tell the form of the video"),
         (["synthetic(nfaces=3)"], "did you mean 'n_faces'"),

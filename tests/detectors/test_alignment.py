@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from skimage import data
 
 from ferbench.detectors.eyes import EyeFinder
 from ferbench.faces import Faces
@@ -108,6 +110,26 @@ def test_faces_stay_level_between_two_detections(detector: str, blob_net: Path, 
     for one in others:
         assert one.faces[0].raw_probabilities == pytest.approx(expected, abs=1e-3)
     assert upright != pytest.approx(expected, abs=1e-3)
+
+
+def test_a_large_face_that_is_looked_for_in_its_place_stays_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a place, which is reduced, YuNet finds the face and not its tilt."""
+    large = cv2.resize(data.astronaut()[40:210, 140:310], (480, 480), interpolation=cv2.INTER_CUBIC)
+    turned = cv2.warpAffine(large, cv2.getRotationMatrix2D((240, 240), 25, 1.0), (480, 480), borderMode=1)
+    pipeline, tilts = fitted("yunet(align=eyes)", "logistic-regression"), []
+
+    def crop(images: list[np.ndarray], faces: Faces, made: Callable[..., np.ndarray] = pipeline.crop) -> np.ndarray:
+        assert faces.landmarks is not None
+        tilts.extend(np.degrees(np.arctan2(*(right - left)[::-1])) for left, right in faces.landmarks[:, :2])
+        return made(images, faces)
+
+    monkeypatch.setattr(pipeline, "crop", crop)
+    processor = FrameProcessor(pipeline, smooth="none", detect_every=10)
+    results = [processor.process(Frame(i, None, turned, "still")) for i in range(9)]
+    assert [len(one.faces) for one in results] == [1] * 9
+    assert any(one.times_ms["detect"] > 0 for one in results[1:])
+    assert len(tilts) >= 8
+    assert max(tilts) < -10
 
 
 def test_a_missed_face_among_aligned_ones_is_the_whole_image(blob_net: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -68,8 +69,10 @@ def test_eyes_are_the_networks_own(blob_net: Path) -> None:
 
 def test_what_is_missing_or_wrong_is_said(tmp_path: Path, other_net: Path) -> None:
     image = [picture()]
-    with pytest.raises(ModelFileError, match=r"absent\.onnx does not exist"):
+    with pytest.raises(ModelFileError, match=r"absent\.onnx is no file"):
         YuNetDetector(tmp_path / "absent.onnx").detect(image)
+    with pytest.raises(ParameterError, match="model: got 5, expected the path"):
+        YuNetDetector(5).detect(image)  # type: ignore[arg-type]
     text = tmp_path / "text.onnx"
     text.write_text("no network")
     for file in (text, other_net):
@@ -112,7 +115,7 @@ def test_what_is_found_in_a_small_picture_does_not_depend_on_what_memory_held() 
     assert len(found) == 1
 
 
-def test_pictures_of_many_sizes_do_not_disturb_each_other_nor_fill_the_memory() -> None:
+def test_pictures_of_many_sizes_do_not_disturb_each_other() -> None:
     astronaut, detector = data.astronaut(), YuNetDetector()
     sizes = [(512 - 8 * k, 512 - 24 * (k % 5)) for k in range(12)]
     expected = [YuNetDetector().detect([astronaut[:h, :w]]).xyxy for h, w in sizes]
@@ -120,7 +123,40 @@ def test_pictures_of_many_sizes_do_not_disturb_each_other_nor_fill_the_memory() 
     for i in np.random.default_rng(0).permutation(np.repeat(np.arange(12), 4)):
         h, w = sizes[i]
         np.testing.assert_array_equal(detector.detect([astronaut[:h, :w]]).xyxy, expected[i])
-    assert len(detector._native._by_size) == yunet._MOST_SIZES
+
+
+def test_sizes_seen_last_have_a_network_ready_and_large_ones_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(yunet, "_open", lambda *parameters, made=yunet._open: opened.append(0) or made(*parameters))
+    detector = YuNetDetector(max_side=None)
+
+    def networks_for(*shapes: tuple[int, int]) -> int:
+        before = len(opened)
+        for shape in shapes:
+            detector.detect([np.zeros(shape, np.uint8)])
+        return len(opened) - before
+
+    assert networks_for((480, 640), (160, 160)) == 3  # one of them, of 64×64, to try the file
+    assert networks_for(*[(480, 640), (150, 159)] * 5) == 0
+    assert networks_for((1100, 1400)) == 1
+    assert networks_for((480, 640), (150, 159)) == 0  # there was room for all
+    assert len(detector._native._by_size) == 4
+    assert networks_for((1000, 1500)) == 0  # takes the network of the oldest that there is no room for any more
+    assert networks_for((480, 640), (150, 159), (1000, 1500)) == 0
+    assert len(detector._native._by_size) == 3
+    assert networks_for((1600, 1600)) == 0
+    assert len(detector._native._by_size) == 1  # has no room beside any other
+    assert networks_for((480, 640), (150, 159)) == 1
+
+
+def test_threads_that_share_a_detector_find_what_one_finds() -> None:
+    astronaut, detector = data.astronaut(), YuNetDetector()
+    pictures = [np.ascontiguousarray(astronaut[: 512 - 40 * k, : 512 - 24 * k]) for k in range(4)]
+    expected = [detector.detect([picture]).xyxy for picture in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda i: detector.detect([pictures[i % 4]]).xyxy, range(40)))
+    for i, boxes in enumerate(found):
+        np.testing.assert_array_equal(boxes, expected[i % 4])
 
 
 def test_a_damaged_copy_of_what_comes_along_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
