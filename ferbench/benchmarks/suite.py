@@ -293,7 +293,9 @@ class Suite(_Strict):
                     raise PlacedError(
                         f"nothing is learnt from {one.name} (train: null), but {fitted[0]!r} is no saved pipeline; "
                         "add 'cross:' to score it with what it learnt elsewhere",
-                        *(*place, index, "train"),
+                        *place,
+                        index,
+                        "train",
                     )
         return self
 
