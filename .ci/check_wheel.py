@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ferbench"
-SUFFIXES = {".py", ".typed", ".yaml", ".html", ".css", ".js", ".svg", ".md", ".j2", ".tflite", ".keras", ".json"}
+SUFFIXES = {".py", ".typed", ".yaml", ".html", ".css", ".js", ".svg", ".md", ".j2", ".json"}
+MODELS = {".tflite", ".keras", ".onnx"}
 
 
 def main(wheel: str) -> int:
@@ -23,7 +24,8 @@ def main(wheel: str) -> int:
         print(f"not in the wheel: {path}", file=sys.stderr)
     for path in sorted(packed - expected):
         print(f"in the wheel, but not in the package: {path}", file=sys.stderr)
-    unknown = sorted(path for path in expected if Path(path).suffix not in SUFFIXES)
+    kinds = {path: Path(path).suffix or Path(path).name for path in expected}
+    unknown = sorted(path for path, kind in kinds.items() if kind not in SUFFIXES | MODELS | {"LICENSE"})
     for path in unknown:
         print(f"a kind of file that has no place in the package: {path}", file=sys.stderr)
     print(f"{wheel}: {len(packed)} files")
