@@ -71,9 +71,9 @@ def main(args: argparse.Namespace) -> int:
     if args.items is not None and not args.items.parent.is_dir():
         raise DataError(f"no such folder: {args.items.parent}", fix="make it first")
     names = () if args.corruptions is None else parse_corruptions(args.corruptions)
-    pipeline = load_pipeline(args.pipeline, runtime=args.runtime, threads=args.threads, device=args.device)
-    if args.detector:
-        pipeline = pipeline.with_detector(args.detector)
+    pipeline = load_pipeline(
+        args.pipeline, detector=args.detector, runtime=args.runtime, threads=args.threads, device=args.device
+    )
     dataset = load_dataset(args.dataset)
     samples = dataset.split(args.split)
     if warning := skipped_warning(dataset):

@@ -144,10 +144,13 @@ def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str,
     from ferbench.pipelines import load_pipeline
 
     if args.pipeline != BEST:
-        pipeline = load_pipeline(args.pipeline, runtime=args.runtime, on_no_face=args.on_no_face, device=args.device)
-        if args.detector is not None:
-            pipeline = pipeline.with_detector(args.detector)
-            pipeline.detect([])  # a wrong parameter is said before any source is opened
+        pipeline = load_pipeline(
+            args.pipeline,
+            detector=args.detector,
+            runtime=args.runtime,
+            on_no_face=args.on_no_face,
+            device=args.device,
+        )
         return pipeline, (f"device: {pipeline.device}",)
     for option in ("runtime", "detector"):
         if getattr(args, option) is not None:

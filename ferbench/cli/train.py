@@ -216,7 +216,7 @@ def _kept_answers(teacher: Pipeline, samples: Samples) -> npt.NDArray[np.float32
     import hashlib
 
     from ferbench.benchmarks.cache import cached_array, code_digest
-    from ferbench.pipelines.storage import file_digest
+    from ferbench.digests import file_digest
     from ferbench.pipelines.targets import teacher_answers
 
     faces = hashlib.sha256("\0".join(samples.ids.tolist()).encode()).hexdigest()

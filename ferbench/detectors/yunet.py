@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.detectors.native import Found, NativeDetector
+from ferbench.digests import check_digest
 from ferbench.errors import ModelFileError, ParameterError
 from ferbench.faces import Faces, Image
 
@@ -103,7 +103,11 @@ class YuNetDetector(NativeDetector):
                 raise ParameterError(f"parameter {name}", got=repr(value), expected="a number in [0, 1]")
         if not isinstance(self.model, str | os.PathLike | None):
             raise ParameterError("parameter model", got=repr(self.model), expected="the path of an ONNX file, or None")
-        model = _come_along() if self.model is None else Path(self.model)
+        if self.model is None:
+            check_digest(_MODEL, _MODEL_SHA256, fix="install ferbench again")
+        model = _MODEL if self.model is None else Path(self.model)
+        if not model.is_file():
+            raise ModelFileError(f"{model} is no file", expected="the ONNX file of a YuNet", fix="give its full path")
         return _Networks(model, float(self.score_threshold), float(self.nms_threshold))
 
     def _find(self, image: Image, factor: float) -> Found:
@@ -131,9 +135,9 @@ class _Networks:
     """
 
     def __init__(self, model: Path, score_threshold: float, nms_threshold: float) -> None:
-        self._open = partial(_open, model, score_threshold, nms_threshold)
+        self._open = partial(_open, np.fromfile(model, np.uint8), score_threshold, nms_threshold)
         self._by_size: dict[tuple[int, int], Any] = {}
-        self.of_size(_LEAST_SIDE, _LEAST_SIDE)  # a wrong file is said now
+        self._try(model)
 
     def of_size(self, height: int, width: int) -> Any:
         """The network for images of a size; sizes are the same to it up to the next multiple of 32."""
@@ -147,38 +151,26 @@ class _Networks:
         network.setInputSize((width, height))
         return network
 
+    def _try(self, path: Path) -> None:
+        """Run one on nothing: a file that is damaged or of another network is said before any work."""
+        import cv2
 
-def _come_along() -> Path:
-    """The package's own model file, after a look whether it is what was published."""
-    got = hashlib.sha256(_MODEL.read_bytes()).hexdigest() if _MODEL.is_file() else "no file"
-    if got != _MODEL_SHA256:
-        raise ModelFileError(
-            f"{_MODEL.name}, which comes with ferbench, is missing or damaged",
-            got=f"sha256 {got[:12]}…" if got != "no file" else got,
-            expected=f"{_MODEL_SHA256[:12]}…",
-            fix="install ferbench again",
-        )
-    return _MODEL
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV prints a page for a wrong file
+        try:
+            self.of_size(_LEAST_SIDE, _LEAST_SIDE).detect(np.zeros((_LEAST_SIDE, _LEAST_SIDE, 3), np.uint8))
+        except cv2.error as error:
+            raise ModelFileError(
+                f"{path} is no YuNet that OpenCV {cv2.__version__} can run",
+                got=str(error.err or error).strip(),
+                expected="such as face_detection_yunet_2023mar.onnx",
+            ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
 
-def _open(path: Path, score_threshold: float, nms_threshold: float) -> Any:
-    """The network, tried once: a file of another network is told by its outputs."""
+def _open(content: npt.NDArray[np.uint8], score_threshold: float, nms_threshold: float) -> Any:
     import cv2
 
-    if not path.is_file():
-        raise ModelFileError(f"{path} is no file", expected="the ONNX file of a YuNet", fix="give its full path")
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV prints a page for a wrong file
-    try:
-        network = cv2.FaceDetectorYN.create(str(path), "", (32, 32), score_threshold, nms_threshold, _MOST_CANDIDATES)
-        network.setInputSize((_LEAST_SIDE, _LEAST_SIDE))
-        network.detect(np.zeros((_LEAST_SIDE, _LEAST_SIDE, 3), np.uint8))
-    except cv2.error as error:
-        raise ModelFileError(
-            f"{path} is no YuNet that OpenCV {cv2.__version__} can run",
-            got=str(error.err or error).strip(),
-            expected="such as face_detection_yunet_2023mar.onnx",
-        ) from error
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-    return network
+    none = np.empty(0, np.uint8)
+    return cv2.FaceDetectorYN.create("onnx", content, none, (32, 32), score_threshold, nms_threshold, _MOST_CANDIDATES)

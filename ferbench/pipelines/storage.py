@@ -6,7 +6,6 @@ There may be several, each for another runtime (:mod:`ferbench.pipelines.artefac
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from importlib import resources
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ferbench.digests import check_digest, file_digest
 from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import convert, model_file, runs_file, runtimes_of
@@ -27,7 +27,6 @@ __all__ = [
     "FORMAT",
     "check_files",
     "check_runtime",
-    "file_digest",
     "find_saved",
     "load_estimator",
     "load_pipeline",
@@ -136,6 +135,7 @@ def _kept_agreement(pipeline: Pipeline) -> dict[str, Any]:
 def load_pipeline(
     name: str | Path,
     *,
+    detector: str | None = None,
     runtime: str | None = None,
     threads: int = 1,
     device: str = "cpu",
@@ -147,6 +147,8 @@ def load_pipeline(
     ----------
     name : str or Path
         A folder written by :meth:`Pipeline.save`, or the name of a shipped pipeline.
+    detector : str, optional
+        Another detector than the saved one, as :meth:`Pipeline.with_detector` puts it.
     runtime : str, optional
         Another runtime than the saved one.
     threads : int
@@ -158,7 +160,9 @@ def load_pipeline(
     Raises
     ------
     UnknownNameError
-        No such folder or shipped pipeline.
+        No such folder or shipped pipeline, detector or runtime.
+    ParameterError
+        A detector or runtime with wrong parameters.
     ModelFileError
         A file is missing, damaged, of another format version, or not safe to load; the message names it.
     """
@@ -180,6 +184,9 @@ def load_pipeline(
         files_={file: folder / file for file in record["files"]},
     )
     check_runtime(pipeline, folder)
+    if detector is not None:
+        pipeline = pipeline.with_detector(detector)
+        pipeline.detect([])  # a wrong parameter is said now, before any work
     return pipeline.prepare(threads=threads, device=device)
 
 
@@ -256,16 +263,7 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
             expected="model.skops, model.keras, model.tflite or model.onnx",
             fix="load only pipelines that ferbench saved",
         )
-    if not path.is_file():
-        raise ModelFileError(f"{path} is missing", fix="copy the whole folder")
-    if (got := file_digest(path)) != digest:
-        raise ModelFileError(f"{path} was exchanged or damaged", got=f"sha256 {got[:12]}…", expected=f"{digest[:12]}…")
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 of a file's content, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    check_digest(path, digest, fix="copy the whole folder")
 
 
 def check_runtime(pipeline: Pipeline, folder: Path | None = None) -> None:

@@ -82,12 +82,14 @@ class Choice:
         """The pipeline, ready to run, behind a detector if it was measured without one."""
         from ferbench.pipelines import load_pipeline
 
-        pipeline = load_pipeline(
-            self.folder, runtime=self.runtime, threads=self.threads, on_no_face=on_no_face, device=device
+        return load_pipeline(
+            self.folder,
+            detector=_LIVE_DETECTOR if self.is_bypassed else None,
+            runtime=self.runtime,
+            threads=self.threads,
+            on_no_face=on_no_face,
+            device=device,
         )
-        if pipeline.parts.detector.name != _BYPASSED:
-            return pipeline
-        return pipeline.with_detector(_LIVE_DETECTOR).prepare(threads=self.threads, device=device)
 
 
 def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:

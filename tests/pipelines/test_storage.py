@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data
 
-from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
+from ferbench.errors import ModelFileError, NotFittedError, ParameterError, UnknownNameError
 from ferbench.pipelines import load_pipeline, make_pipeline
 from tests.pipelines.conftest import striped_crops
 
@@ -38,6 +39,16 @@ def test_every_classifier_survives_the_disk_to_the_last_bit(name: str, tmp_path:
     assert loaded.id == pipeline.id
     assert loaded.labels == pipeline.labels
     np.testing.assert_array_equal(loaded.classify(crops), pipeline.classify(crops))
+
+
+def test_it_is_loaded_behind_another_detector_which_is_tried_at_once(saved: Path) -> None:
+    loaded = load_pipeline(saved, detector="yunet(align=eyes)")
+    assert loaded.id == "yunet(align=eyes)/hog/linear-svm@sklearn"
+    assert loaded.detect([data.astronaut()]).landmarks is not None
+    with pytest.raises(ParameterError, match="parameter score_threshold: got 2"):
+        load_pipeline(saved, detector="yunet(score_threshold=2)")
+    with pytest.raises(UnknownNameError, match="yunet"):
+        load_pipeline(saved, detector="yunett")
 
 
 def test_an_exchanged_file_is_named(saved: Path) -> None:

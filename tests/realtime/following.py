@@ -124,9 +124,7 @@ def main() -> int:
     parser.add_argument("--detect-every", type=int, default=DETECT_EVERY)
     parser.add_argument("--velocity", action="store_true", help="also follow by the last velocity alone")
     args = parser.parse_args()
-    pipeline, n = load_pipeline(args.pipeline), args.detect_every
-    if args.detector is not None:
-        pipeline = pipeline.with_detector(args.detector)
+    pipeline, n = load_pipeline(args.pipeline, detector=args.detector), args.detect_every
     makers = {"each frame": lambda: following(pipeline, 1), "follow": lambda: following(pipeline, n)}
     if args.velocity:
         makers["velocity"] = lambda: by_velocity(pipeline, n)

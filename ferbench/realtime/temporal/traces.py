@@ -14,8 +14,8 @@ import numpy.typing as npt
 from ferbench.benchmarks.cache import cached_array, code_digest
 from ferbench.benchmarks.detection import match_boxes
 from ferbench.datasets.synthetic import StreamFrame
+from ferbench.digests import file_digest
 from ferbench.errors import DataError
-from ferbench.pipelines.storage import file_digest
 from ferbench.realtime import tracking
 from ferbench.realtime.temporal.metrics import Trace
 from ferbench.realtime.temporal.streams import CONDITIONS, STREAM_VERSION, Condition, animate, generated
