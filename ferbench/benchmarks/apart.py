@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ferbench.benchmarks.records import CellError, Part
+from ferbench.benchmarks.cells import CellError, Part
 from ferbench.benchmarks.spawn import kill_group
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.work import Job, do_cells, store_lost

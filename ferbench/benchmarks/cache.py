@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.records import digest
+from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.store import write_atomically
 from ferbench.datasets import cache_dir
 from ferbench.errors import StorageError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ferbench.benchmarks.record import Record
 from ferbench.benchmarks.records import RowSummary
 
 __all__ = ["MARGIN", "Measure", "RunComparison", "RunFacts", "Verdict", "margin_text", "unjudged"]
@@ -16,11 +17,7 @@ MARGIN = 0.01
 Verdict = Literal["better", "worse", "tie", "cannot tell"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunFacts(_Record):
+class RunFacts(Record):
     """Which run a side is."""
 
     path: str
@@ -30,7 +27,7 @@ class RunFacts(_Record):
     revision: str | None = Field(description="of ferbench's repository; None where it ran from a package")
 
 
-class Measure(_Record):
+class Measure(Record):
     """One row, one quantity, in both runs; the verdict is on b."""
 
     dataset: str
@@ -55,7 +52,7 @@ class Measure(_Record):
         return self.a_row if self.a_row == self.b_row else f"{self.a_row} → {self.b_row}"
 
 
-class RunComparison(_Record):
+class RunComparison(Record):
     """What came of comparing two runs; ``b`` is judged against ``a``."""
 
     a: RunFacts

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from ferbench.benchmarks.detection_sets import DetectionSet
+from ferbench.benchmarks.record import Record
 from ferbench.benchmarks.records import Estimate
 from ferbench.benchmarks.statistics import N_RESAMPLES, resample_weights
 from ferbench.contracts import Detector
@@ -23,17 +23,15 @@ MIN_IOU = 0.5
 """Least overlap of a box with a true one for the face to count as found: the usual limit of detection benchmarks."""
 
 
-class ClassRecall(BaseModel):
+class ClassRecall(Record):
     """Faces of one expression: how many there are, how many were found, and the share with its interval."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int
     found: int
     recall: Estimate
 
 
-class DetectionResult(BaseModel):
+class DetectionResult(Record):
     """What a detector did on a :class:`DetectionSet`; intervals are 95 %.
 
     Attributes
@@ -53,8 +51,6 @@ class DetectionResult(BaseModel):
     ms_per_image : float
         Median time of one picture.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     detector: str
     n_images: int

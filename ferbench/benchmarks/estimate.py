@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ferbench.benchmarks.cells import SCORED, Cell
 from ferbench.benchmarks.grid import candidates, count_fits, search_work
 from ferbench.benchmarks.latency import planned_seconds
 from ferbench.benchmarks.plan import Plan
-from ferbench.benchmarks.records import SCORED, Cell
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.registry import parse_spec
 

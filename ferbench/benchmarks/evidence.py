@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ferbench.benchmarks.record import Record
 
 __all__ = [
     "AcrossDatasets",
@@ -20,10 +22,6 @@ __all__ = [
 ]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def seen_from_b(difference: float, low: float | None, high: float | None, verdict: str) -> dict[str, Any]:
     """Fields of a difference of a and b, as that of b and a."""
     return {
@@ -34,7 +32,7 @@ def seen_from_b(difference: float, low: float | None, high: float | None, verdic
     }
 
 
-class Estimate(_Record):
+class Estimate(Record):
     """A value with its 95 % interval."""
 
     value: float
@@ -42,7 +40,7 @@ class Estimate(_Record):
     high: float | None = None
 
 
-class PairedDifference(_Record):
+class PairedDifference(Record):
     """A metric of row a minus that of row b on the same faces, by paired bootstrap."""
 
     difference: float
@@ -58,7 +56,7 @@ class PairedDifference(_Record):
         return self.model_copy(update=seen_from_b(self.difference, self.low, self.high, self.verdict))
 
 
-class OmnibusTest(_Record):
+class OmnibusTest(Record):
     """Whether the rows of a dataset differ in accuracy at all, before any two of them are compared."""
 
     rows: list[str]
@@ -68,7 +66,7 @@ class OmnibusTest(_Record):
     p: float
 
 
-class FoldTest(_Record):
+class FoldTest(Record):
     """Accuracy of row a minus that of row b over folds, by the corrected resampled t-test."""
 
     difference: float
@@ -81,7 +79,7 @@ class FoldTest(_Record):
         return self.model_copy(update={"difference": -self.difference, "t": -self.t})
 
 
-class RankStability(_Record):
+class RankStability(Record):
     """How the order of the rows holds when the faces, or subjects, are drawn anew."""
 
     rows: list[str] = Field(description="best first")
@@ -90,7 +88,7 @@ class RankStability(_Record):
     n_resamples: int
 
 
-class DatasetEvidence(_Record):
+class DatasetEvidence(Record):
     """What can be said of all rows of one dataset together; end-to-end accuracy."""
 
     omnibus: OmnibusTest | None = None
@@ -100,7 +98,7 @@ class DatasetEvidence(_Record):
     )
 
 
-class ReliabilityBin(_Record):
+class ReliabilityBin(Record):
     """Faces of like confidence: how sure the pipeline was, and how often right."""
 
     n: int
@@ -110,7 +108,7 @@ class ReliabilityBin(_Record):
     high: float
 
 
-class ConfidenceSummary(_Record):
+class ConfidenceSummary(Record):
     """What a row's confidence is worth, on the faces that were found."""
 
     aurc: Estimate = Field(description="area under the risk-coverage curve; lower is better")
@@ -120,7 +118,7 @@ class ConfidenceSummary(_Record):
     bins: list[ReliabilityBin]
 
 
-class AcrossDatasets(_Record):
+class AcrossDatasets(Record):
     """Friedman's test over datasets and Nemenyi's critical difference of mean ranks."""
 
     datasets: list[str]

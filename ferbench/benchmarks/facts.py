@@ -15,9 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from ferbench.benchmarks.records import digest
+from ferbench.benchmarks.cells import digest
+from ferbench.benchmarks.record import Record
 from ferbench.benchmarks.store import write_atomically
 from ferbench.contracts import Dataset
 from ferbench.datasets import cache_dir, data_root, load_dataset
@@ -25,20 +26,16 @@ from ferbench.datasets import cache_dir, data_root, load_dataset
 __all__ = ["DatasetFacts", "SplitFacts", "dataset_facts"]
 
 
-class SplitFacts(BaseModel):
+class SplitFacts(Record):
     """Sizes of one split."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int
     n_subjects: int | None
     class_counts: dict[str, int]
 
 
-class DatasetFacts(BaseModel):
+class DatasetFacts(Record):
     """A dataset as a plan sees it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: str
     title: str

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ferbench.benchmarks.records import Cell
+from ferbench.benchmarks.cells import Cell
 from ferbench.registry import Spec, parse_spec
 
 __all__ = ["Grid", "Rung", "Search", "candidates", "count_fits", "rungs", "search_work"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ferbench.benchmarks.apart import run_apart
-from ferbench.benchmarks.records import SCORED, Cell, CellError, Part
+from ferbench.benchmarks.cells import SCORED, Cell, CellError, Part
 from ferbench.benchmarks.store import SCRATCH, Run
 from ferbench.benchmarks.threads import available_cores, thread_environment
 from ferbench.benchmarks.work import Job, do_cells, store_lost

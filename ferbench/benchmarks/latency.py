@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferbench.benchmarks.cells import Cell
 from ferbench.benchmarks.environment import find_gpus
 from ferbench.benchmarks.guard import GuardPolicy, check_machine
-from ferbench.benchmarks.records import Cell
 from ferbench.benchmarks.scenarios import Scenario, parse_scenario
 from ferbench.benchmarks.spawn import run_worker
 from ferbench.benchmarks.timing import MIN_CALLS

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferbench.benchmarks.cells import SCORED, Cell, Part
 from ferbench.benchmarks.disk import check_disk, write_atomically
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.plan_file import plan_record, read_plan
-from ferbench.benchmarks.records import SCORED, Cell, Part, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.summary import write_summary
 from ferbench.errors import ParameterError, RunError

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ferbench.benchmarks.records import SCHEMA, Part, digest
+from ferbench.benchmarks.cells import SCHEMA, Part, digest
 from ferbench.errors import RunError
 
 __all__ = ["ReadPart", "first_problem", "read_part"]

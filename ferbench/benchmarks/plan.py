@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ferbench.benchmarks.cells import SCHEMA, SCORED, Cell, digest
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
-from ferbench.benchmarks.records import SCHEMA, SCORED, Cell, PublishedFigures, digest
+from ferbench.benchmarks.records import PublishedFigures
 from ferbench.benchmarks.rows import Row, rows_of
 from ferbench.benchmarks.suite import DatasetEntry, Profile, Suite, parse_device
 from ferbench.benchmarks.transfer import Refusal, Target, corruption_cells, fitted_transfers, saved_transfer

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ferbench.benchmarks.cells import SCHEMA, Cell
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.plan import Plan, expand
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
-from ferbench.benchmarks.records import SCHEMA, Cell
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.errors import ModelFileError, RunError

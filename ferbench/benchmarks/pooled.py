@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.benchmarks.records import Cell, Part
+from ferbench.benchmarks.cells import Cell, Part
 
 if TYPE_CHECKING:
     import pandas as pd

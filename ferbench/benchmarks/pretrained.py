@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.facts import DatasetFacts
-from ferbench.benchmarks.records import Ancestor, Pretrained, digest
+from ferbench.benchmarks.records import Ancestor, Pretrained
 from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped

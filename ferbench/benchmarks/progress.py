@@ -10,9 +10,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ferbench.benchmarks.cells import Cell, Part
 from ferbench.benchmarks.estimate import estimate_cell, say_duration
 from ferbench.benchmarks.plan import Plan
-from ferbench.benchmarks.records import Cell, Part
 
 __all__ = ["RunProgress"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.benchmarks.annotators import annotator_agreement
+from ferbench.benchmarks.cells import Cell
 from ferbench.benchmarks.pretrained import read_saved
-from ferbench.benchmarks.records import Cell
 from ferbench.benchmarks.spoilt import classify_spoilt
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.transfer import known_labels_only

@@ -1,4 +1,4 @@
-"""What a run stores: cells (one unit of work), parts (a cell's outcome) and the summary that reports are built from.
+"""The summary of a run, which reports are built from.
 
 Everything here is data, validated by pydantic with unknown keys forbidden. Files of old schema versions stay readable:
 ``tests/benchmarks/results`` holds one of each, for ever.
@@ -6,14 +6,12 @@ Everything here is data, validated by pydantic with unknown keys forbidden. File
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ferbench.benchmarks.cells import SCHEMA, CellError, PipelineSpec, Status
 from ferbench.benchmarks.checks.results import CheckResult
 from ferbench.benchmarks.evidence import (
     AcrossDatasets,
@@ -24,135 +22,33 @@ from ferbench.benchmarks.evidence import (
     PairedDifference,
     seen_from_b,
 )
+from ferbench.benchmarks.record import Record
 from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
 from ferbench.benchmarks.timing_records import Energy, FixedRate, Repeats, Usage
 from ferbench.pipelines.preset import Published
 
 __all__ = [
-    "SCHEMA",
-    "SCORED",
     "STAGES",
     "Ancestor",
-    "Cell",
-    "CellError",
-    "CellKind",
     "ClassScores",
     "Comparison",
     "DatasetSummary",
     "Estimate",
     "LatencySummary",
-    "Part",
-    "PipelineSpec",
     "Pretrained",
     "QualitySummary",
     "RowSummary",
     "StageTimes",
-    "Status",
     "Summary",
     "both_ways",
-    "digest",
 ]
-
-SCHEMA = 1
-"""Version of every record below; a change that old readers would misread raises it."""
-
-CellKind = Literal["fit", "quality", "robustness", "cross", "latency"]
-"""``robustness`` and ``cross`` cells score spoilt faces and those of another data set than the one learnt from."""
-
-SCORED: tuple[CellKind, ...] = ("quality", "robustness", "cross")
-"""Kinds of cells that classify faces and store one row for each."""
-
-Status = Literal["ok", "failed", "skipped"]
 
 STAGES = ("decode", "detect", "align", "features", "classify", "total")
 """Stages of the end-to-end clock; ``align`` is crop, gray and resize. ``total`` is measured, not summed."""
 
 
-def digest(value: Any) -> str:
-    """First 16 hex digits of the sha256 of a value's canonical JSON (sorted keys, no blanks)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PipelineSpec(_Record):
-    """Component specs of one pipeline, as canonical text; ``features`` is None for networks."""
-
-    detector: str = "whole-image"
-    features: str | None = None
-    classifier: str
-    runtime: str | None = None
-
-    @property
-    def id(self) -> str:
-        """``detector/features/classifier@runtime``, the pipeline's name in every table."""
-        parts = [self.detector, self.features, self.classifier]
-        return "/".join(p for p in parts if p) + (f"@{self.runtime}" if self.runtime else "")
-
-
-class Cell(_Record):
-    """One unit of work: fit a pipeline, score it, or time it.
-
-    A cell's :attr:`id` is the digest of everything that determines its outcome, so an id that is present is done.
-    """
-
-    kind: CellKind
-    row: str = Field(description="id of the pipeline in the suite; rows of one leaderboard")
-    pipeline: PipelineSpec
-    dataset: str
-    revision: str
-    train_split: str
-    eval_split: str
-    fold: int | None = None
-    n_folds: int | None = None
-    limit: int | None = None
-    seed: int = 0
-    scenario: str | None = None
-    device: str = "cpu"
-    threads: int = 1
-    round: int | None = None
-    machine: str | None = Field(default=None, description="machine fingerprint; latency cells only")
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="what else determines the outcome: frames, warm-up"
-    )
-    schema_version: int = SCHEMA
-
-    @cached_property
-    def id(self) -> str:
-        """First 16 hex digits of the sha256 of the canonical JSON of this cell, ``row`` left out."""
-        return digest(self.model_dump(mode="json", exclude={"row"}))
-
-    def __copy__(self) -> Self:
-        """Another cell of the same values; whoever copies means to change some, so the id is computed anew."""
-        copied = super().__copy__()
-        copied.__dict__.pop("id", None)
-        return copied
-
-
-class CellError(_Record):
-    """Why a cell failed or was skipped."""
-
-    type: str
-    message: str
-
-
-class Part(_Record):
-    """The outcome of one cell, written atomically to ``parts/<cell>.json`` with a checksum of its own text."""
-
-    cell: Cell
-    status: Status
-    error: CellError | None = None
-    started: str = Field(description="UTC, ISO 8601")
-    seconds: float
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    schema_version: int = SCHEMA
-
-
-class ClassScores(_Record):
+class ClassScores(Record):
     """Scores of one class."""
 
     precision: float
@@ -161,7 +57,7 @@ class ClassScores(_Record):
     support: int
 
 
-class QualitySummary(_Record):
+class QualitySummary(Record):
     """How often a row is right.
 
     ``detected`` counts found faces only; ``end_to_end`` counts a missed face as wrong. On datasets of crops the
@@ -183,7 +79,7 @@ class QualitySummary(_Record):
     permuted_labels: str | None = None
 
 
-class StageTimes(_Record):
+class StageTimes(Record):
     """Milliseconds per frame of one stage. A percentile is None where n does not carry it (64 / 130 / 662 frames).
 
     Intervals are 95 %, of order statistics.
@@ -208,7 +104,7 @@ class StageTimes(_Record):
     iqr: float
 
 
-class LatencySummary(_Record):
+class LatencySummary(Record):
     """What a row costs per frame in one scenario, pooled over rounds."""
 
     scenario: str
@@ -243,7 +139,7 @@ class LatencySummary(_Record):
         return max(self.round_p50) / min(self.round_p50) - 1
 
 
-class Ancestor(_Record):
+class Ancestor(Record):
     """A network that a pretrained row learnt from, besides faces."""
 
     role: str = Field(description="teacher, or initial weights")
@@ -253,7 +149,7 @@ class Ancestor(_Record):
     revision: str | None = None
 
 
-class Pretrained(_Record):
+class Pretrained(Record):
     """Where a row comes from that was not fitted in the run."""
 
     name: str = Field(description="as the suite names it: a shipped pipeline, or a path")
@@ -278,7 +174,7 @@ class Pretrained(_Record):
         return f"{self.name}, trained on {learnt}{tuned}"
 
 
-class PublishedFigures(_Record):
+class PublishedFigures(Record):
     """What is published of the system that a row follows; not measured here."""
 
     preset: str = Field(description="the preset that holds the figures")
@@ -286,7 +182,7 @@ class PublishedFigures(_Record):
     figures: Published
 
 
-class RowSummary(_Record):
+class RowSummary(Record):
     """One line of the leaderboard: a pipeline on a dataset."""
 
     row: str
@@ -308,7 +204,7 @@ class RowSummary(_Record):
     )
 
 
-class DatasetSummary(_Record):
+class DatasetSummary(Record):
     """A dataset as this run used it."""
 
     spec: str
@@ -326,7 +222,7 @@ class DatasetSummary(_Record):
     evidence: DatasetEvidence | None = None
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """Two rows on the same faces (exact McNemar, or exchanges of whole subjects; Holm over all pairs)."""
 
     dataset: str
@@ -360,7 +256,7 @@ def both_ways(comparisons: Iterable[Comparison], dataset: str) -> dict[tuple[str
     return table
 
 
-class Summary(_Record):
+class Summary(Record):
     """Everything a report shows; ``summary.json`` of a run."""
 
     run_id: str

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.benchmarks.cells import Cell, Part
 from ferbench.benchmarks.evidence import Estimate
 from ferbench.benchmarks.means import estimate_of_means, ratio
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.pooled import groups_of, problem_of, right_of
-from ferbench.benchmarks.records import Cell, Part
 from ferbench.benchmarks.shifts import RobustnessSummary
 from ferbench.benchmarks.store import Run
 from ferbench.errors import RunError

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferbench.benchmarks.cells import Cell, CellError, Part
 from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.latency import frames_needed, measure_latency
 from ferbench.benchmarks.plan import Plan
-from ferbench.benchmarks.records import Cell, CellError, Part
 from ferbench.benchmarks.store import SCRATCH, Run, utc_now
 from ferbench.benchmarks.work import execute
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ferbench.benchmarks.cells import PipelineSpec, digest
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline
-from ferbench.benchmarks.records import PipelineSpec, PublishedFigures, digest
+from ferbench.benchmarks.records import PublishedFigures
 from ferbench.benchmarks.suite import PipelineEntry, PipelineOverride, Suite
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.preset import PresetInfo, presets

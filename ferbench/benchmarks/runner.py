@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferbench.benchmarks.cells import SCORED, Cell
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.estimate import estimate_cell
 from ferbench.benchmarks.facts import dataset_facts
@@ -19,7 +20,7 @@ from ferbench.benchmarks.plan import Plan, expand, needed_splits
 from ferbench.benchmarks.plan_file import plan_record
 from ferbench.benchmarks.pretrained import SavedPipeline, read_saved
 from ferbench.benchmarks.progress import RunProgress
-from ferbench.benchmarks.records import SCORED, Cell, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite import Suite

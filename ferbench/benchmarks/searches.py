@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ferbench.benchmarks.record import Record
 
 __all__ = ["CandidateScore", "SearchSummary", "say"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CandidateScore(_Record):
+class CandidateScore(Record):
     """One candidate in the last rung that it reached."""
 
     parameters: dict[str, Any]
@@ -24,7 +22,7 @@ class CandidateScore(_Record):
     fit_seconds: float = Field(description="mean of a fit")
 
 
-class SearchSummary(_Record):
+class SearchSummary(Record):
     """How a row's settings were found; on data that is folded, one for each fold."""
 
     fold: int | None = None

@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferbench.benchmarks.cells import Cell, Part, digest
 from ferbench.benchmarks.disk import held, sweep, utc_now, write_atomically
 from ferbench.benchmarks.part_file import ReadPart, read_part
-from ferbench.benchmarks.records import Cell, Part, Summary, digest
+from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.summary_file import read_summary
 from ferbench.errors import RunError
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferbench.benchmarks.annotators import agreement_estimate
+from ferbench.benchmarks.cells import Cell, CellError, Part, Status
 from ferbench.benchmarks.checks.gather import checked
 from ferbench.benchmarks.evidence import DatasetEvidence
 from ferbench.benchmarks.facts import DatasetFacts
@@ -18,18 +19,14 @@ from ferbench.benchmarks.metrics import class_scores
 from ferbench.benchmarks.pairs import Scored, compare_rows, omnibus, tie_numbers
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.records import (
-    Cell,
-    CellError,
     ClassScores,
     DatasetSummary,
     Estimate,
     LatencySummary,
-    Part,
     Pretrained,
     PublishedFigures,
     QualitySummary,
     RowSummary,
-    Status,
     Summary,
 )
 from ferbench.benchmarks.robustness_summary import summarise_robustness

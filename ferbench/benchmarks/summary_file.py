@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ferbench.benchmarks.cells import SCHEMA
 from ferbench.benchmarks.part_file import first_problem
-from ferbench.benchmarks.records import SCHEMA, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.errors import RunError
 
 __all__ = ["OtherVersionError", "read_summary", "summary_bytes"]

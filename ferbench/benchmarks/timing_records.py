@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ferbench.benchmarks.record import Record
 
 __all__ = ["Energy", "FixedRate", "Repeats", "Usage"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FixedRate(_Record):
+class FixedRate(Record):
     """What became of frames that came at a rate of their own, pooled over rounds.
 
     The age of a result is the time from the arrival of its frame until it is on the host.
@@ -37,7 +35,7 @@ class FixedRate(_Record):
     n_trials: int = 0
 
 
-class Repeats(_Record):
+class Repeats(Record):
     """New frames against the same frames again, in pairs."""
 
     n_pairs: int
@@ -47,7 +45,7 @@ class Repeats(_Record):
     is_cached: bool = Field(description="repeats are faster beyond noise: the pipeline remembers frames")
 
 
-class Usage(_Record):
+class Usage(Record):
     """CPU time and threads of the worker while it was timed; the worst of the rounds."""
 
     cores: float = Field(description="CPU time of all threads over wall time, waiting for frames left out")
@@ -57,7 +55,7 @@ class Usage(_Record):
     problem: str | None = Field(default=None, description="how the thread setting was exceeded")
 
 
-class Energy(_Record):
+class Energy(Record):
     """Energy of the processor's packages, all that they do included."""
 
     source: str = Field(description="which counters, or why there is no figure")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.pretrained import SavedPipeline
-from ferbench.benchmarks.records import Cell, PipelineSpec
 from ferbench.benchmarks.shifts import Corruptions, Cross, MissingPolicy
 from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, LabelError

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferbench.benchmarks.cells import Cell, Part
 from ferbench.benchmarks.means import estimate_of_means
 from ferbench.benchmarks.pairs import Scored
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.pooled import groups_of, problem_of, right_of
-from ferbench.benchmarks.records import Cell, Part
 from ferbench.benchmarks.shifts import GeneralisationSummary, TransferSummary
 from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.benchmarks.cells import Cell, digest
 from ferbench.benchmarks.grid import candidates, count_fits, rungs
 from ferbench.benchmarks.metrics import class_scores
-from ferbench.benchmarks.records import Cell, digest
 from ferbench.benchmarks.searches import CandidateScore, SearchSummary
 from ferbench.benchmarks.store import write_atomically
 from ferbench.benchmarks.views import View, crops_of

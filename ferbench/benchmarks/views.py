@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.benchmarks.cache import cached_array, code_digest
-from ferbench.benchmarks.records import Cell, digest
+from ferbench.benchmarks.cells import Cell, digest
 from ferbench.datasets import load_dataset, subject_folds
 from ferbench.errors import RunError
 from ferbench.faces import Faces, Image

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferbench.benchmarks import quality
+from ferbench.benchmarks.cells import Cell, CellError, Part, Status
 from ferbench.benchmarks.disk import check_disk, utc_now
-from ferbench.benchmarks.records import Cell, CellError, Part, Status
 from ferbench.benchmarks.store import Run
 from ferbench.errors import (
     DeviceError,

@@ -182,7 +182,7 @@ def check_unseen(what: str, pipeline: Pipeline, validation: Samples | None) -> N
 
 def check_calibration(args: argparse.Namespace, validation: Samples | None = None, learnt: npt.ArrayLike = ()) -> None:
     """Refuse ``--calibrate`` without validation faces, or on faces that a network of these labels cannot be given."""
-    from ferbench.pipelines.pipeline import check_calibration_faces
+    from ferbench.pipelines.learning import check_calibration_faces
 
     if args.calibrate and not args.val_split:
         raise ParameterError("--calibrate needs --val-split", fix="name a split that is not learnt from")

@@ -2,7 +2,8 @@
 
 from ferbench.pipelines.combined import combine_networks
 from ferbench.pipelines.crops import crop_faces
-from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed, make_pipeline
+from ferbench.pipelines.making import make_pipeline
+from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed
 from ferbench.pipelines.preset import PresetInfo, presets
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 from ferbench.pipelines.storage import load_pipeline, save_pipeline, shipped

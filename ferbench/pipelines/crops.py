@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.errors import ShapeError
 from ferbench.faces import Faces, Image, as_gray
 
-__all__ = ["crop_faces", "resize_crops"]
+__all__ = ["check_crops", "crop_faces", "resize_crops"]
 
 
 def crop_faces(
@@ -117,3 +118,11 @@ def resize_crops(crops: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint
     if crops.shape[1:] == (size, size):
         return crops
     return np.stack([_resize(crop, size) for crop in crops]) if len(crops) else np.empty((0, size, size), np.uint8)
+
+
+def check_crops(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The crops themselves, if they are (N, h, w) uint8 gray; :class:`ShapeError` otherwise."""
+    if not (isinstance(crops, np.ndarray) and crops.ndim == 3 and crops.dtype == np.uint8):
+        got = f"{crops.shape} {crops.dtype}" if isinstance(crops, np.ndarray) else type(crops).__name__
+        raise ShapeError("crops have the wrong form", got=got, expected="(N, h, w) uint8 gray")
+    return crops

@@ -13,17 +13,18 @@ import numpy.typing as npt
 
 from ferbench.contracts import AligningDetector, Detector, Session, StagedSession
 from ferbench.devices import Device, choose_device
-from ferbench.errors import LabelError, ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.errors import ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.faces import Faces, Image, Prediction, check_image
-from ferbench.labels import FER7, LABEL_SPACES, LabelSpace
+from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import check_fit_runtime, model_file, runs_file
-from ferbench.pipelines.crops import crop_faces, resize_crops
-from ferbench.pipelines.preset import find_preset
-from ferbench.pipelines.spec import Family, PipelineParts, assemble, complete, parse_pipeline_id
+from ferbench.pipelines.crops import check_crops, crop_faces, resize_crops
+from ferbench.pipelines.learning import check_calibration_faces, training_faces
+from ferbench.pipelines.spec import Family, PipelineParts, complete
+from ferbench.pipelines.whole import whole_images, with_stand_ins
 from ferbench.registry import Spec, create, entry, parse_spec
 from ferbench.samples import Samples
 
-__all__ = ["OnNoFace", "Pipeline", "Processed", "check_calibration_faces", "make_pipeline"]
+__all__ = ["OnNoFace", "Pipeline", "Processed"]
 
 OnNoFace = Literal["skip", "whole", "raise"]
 """What becomes of an image without a face: no prediction, the whole image as the face, or :class:`NoFaceError`."""
@@ -53,7 +54,7 @@ class Processed:
 
 @dataclass
 class Pipeline:
-    """A facial-expression recogniser from image to probabilities. Make one with :func:`make_pipeline`.
+    """A facial-expression recogniser from image to probabilities. :func:`~ferbench.make_pipeline` makes one.
 
     From the crop onwards a pipeline is a scikit-learn estimator (:attr:`estimator_`); detection stays outside,
     since it changes the number of samples.
@@ -153,14 +154,15 @@ class Pipeline:
             Passed to a network's ``fit``: ``validation``, ``checkpoint_dir``, ``on_epoch``, ``targets``.
         """
         self.check_parameters()
-        crops, labels = self._training_set(X, y)
+        learnt = training_faces(self, X, y)
+        self.label_space, self.trained_on = learnt.label_space, learnt.record
         estimator = self._make_estimator()
         if self.parts.features is None:
-            estimator.fit(crops, labels, **fit_params)
+            estimator.fit(learnt.crops, learnt.labels, **fit_params)
         elif fit_params:
             raise ParameterError(f"{self.parts.classifier} takes no fit parameters", got=", ".join(fit_params))
         else:
-            estimator.fit(crops, labels)
+            estimator.fit(learnt.crops, learnt.labels)
         return self.adopt(estimator)
 
     def check_parameters(self) -> None:
@@ -208,33 +210,6 @@ class Pipeline:
             raise NotFittedError(f"{self.id} has no classifier for features", fix="fit it first")
         return self._ordered(self.estimator_[-1].predict_proba(F))
 
-    def _training_set(
-        self, X: Samples | npt.NDArray[np.uint8], y: npt.ArrayLike | None
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.str_]]:
-        if not isinstance(X, Samples):
-            if y is None:
-                raise ParameterError("crops need labels", got="y=None")
-            labels = np.asarray(y, dtype=np.str_)
-            self.label_space = self.label_space or _infer_label_space(labels)
-            self.label_space.encode(labels)
-            return resize_crops(_check_crops(X), self.input_size), labels
-        self.label_space = X.label_space
-        if X.kind == "crops":
-            crops, labels = resize_crops(_check_crops(np.asarray(X.images)), self.input_size), X.labels
-        else:
-            crops, index = self.crops_of_photos(X)
-            labels = X.labels[index]
-        if not len(crops):
-            raise NoFaceError(f"{self.parts.detector} found no face in {X.dataset}", got=f"{len(X)} images")
-        self.trained_on = {
-            "dataset": X.dataset,
-            "split": X.split,
-            "revision": X.revision,
-            "n": len(crops),
-            "n_missed": len(X) - len(crops),
-        }
-        return crops, labels
-
     def crops_of_photos(self, samples: Samples) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Crops of the largest face of each photo, and the positions of the photos in which one was found."""
         crops, index = [np.empty((0, self.input_size, self.input_size), np.uint8)], [np.empty(0, np.int64)]
@@ -261,7 +236,7 @@ class Pipeline:
                 expected="a network that was fitted, or loaded with its .keras file",
             )
         check_calibration_faces(samples, self.classes_)
-        crops = resize_crops(_check_crops(np.asarray(samples.images)), self.input_size)
+        crops = resize_crops(check_crops(np.asarray(samples.images)), self.input_size)
         temperature: float = self.estimator_.calibrate(crops, samples.labels)
         self._session, self.files_ = None, {}
         self.trained_on = {
@@ -352,7 +327,7 @@ class Pipeline:
 
     def classify(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(N, C) float32 probabilities of gray crops (N, h, w) uint8, in the order of :attr:`labels`."""
-        return self._ordered(self._ready()(resize_crops(_check_crops(crops), self.input_size)))
+        return self._ordered(self._ready()(resize_crops(check_crops(crops), self.input_size)))
 
     def predict_batch(self, images: Sequence[Image]) -> list[list[Prediction]]:
         """Predictions for every face of every image."""
@@ -393,7 +368,7 @@ class Pipeline:
         """
         session = self._ready()
         started = perf_counter_ns()
-        faces = _whole(images, range(len(images)), 1.0) if detector_bypassed else self._faces(images)
+        faces = whole_images(images, range(len(images)), 1.0) if detector_bypassed else self._faces(images)
         detected = perf_counter_ns()
         crops = crop_faces(images, faces, size=self.input_size) if detector_bypassed else self._crops(images, faces)
         aligned = extracted = perf_counter_ns()
@@ -447,16 +422,7 @@ class Pipeline:
                 got=f"{len(missed)} of {len(images)} images without one",
                 fix="use on_no_face='skip' or 'whole'",
             )
-        if not missed:
-            return faces
-        whole = _whole(images, missed, 0.0)
-        index = np.concatenate([faces.image_index, whole.image_index])
-        order = np.argsort(index, kind="stable")
-        xyxy, score = np.concatenate([faces.xyxy, whole.xyxy]), np.concatenate([faces.score, whole.score])
-        points = faces.landmarks
-        if points is not None:  # a whole image has none
-            points = np.concatenate([points, np.full((len(whole), *points.shape[1:]), np.nan, np.float32)])[order]
-        return Faces(xyxy[order], score[order], index[order], len(images), points)
+        return with_stand_ins(faces, images, missed) if missed else faces
 
     def _ready(self) -> Session:
         if self._session is None:
@@ -519,90 +485,3 @@ class Pipeline:
         from ferbench.pipelines.storage import save_pipeline
 
         return save_pipeline(self, Path(folder), metrics=metrics)
-
-
-def check_calibration_faces(samples: Samples, learnt: npt.ArrayLike) -> None:
-    """Refuse samples that a pipeline which learns these labels cannot be calibrated on."""
-    from ferbench.classifiers.temperature import check_calibration_labels
-
-    if samples.kind != "crops":
-        raise ParameterError("calibration needs face crops", got=f"{samples.dataset}, {samples.kind}")
-    check_calibration_labels(samples.labels, learnt)
-
-
-def make_pipeline(
-    *names: str,
-    detector: str | None = None,
-    features: str | None = None,
-    classifier: str | None = None,
-    runtime: str | None = None,
-    label_space: LabelSpace | None = None,
-    input_size: int = 48,
-    on_no_face: OnNoFace = "skip",
-) -> Pipeline:
-    """Make an unfitted pipeline.
-
-    Parameters
-    ----------
-    *names : str
-        Either one id (``"haar/lbp(grid=7)/linear-svm"``), preset (``"haar-lbp-svm"``) or preset file
-        (``"mine.yaml"``), or the parts in order: detector, features, classifier; detector and features may be left out.
-    detector, features, classifier, runtime : str, optional
-        The parts by keyword instead, or in place of those named.
-    label_space : LabelSpace, optional
-        Expressions to tell apart; taken from the data otherwise.
-    input_size : int
-        Side of the crops, pixels.
-    on_no_face : "skip", "whole" or "raise"
-
-    Examples
-    --------
-    >>> make_pipeline("haar", "lbp(grid=7)", "linear-svm").id
-    'haar/lbp(grid=7)/linear-svm@sklearn'
-    """
-    if len(names) == 1:
-        known = find_preset(names[0])
-        parts = parse_pipeline_id(known.pipeline if known else names[0])
-    elif names:
-        parts = assemble(list(names))
-    elif classifier is None:
-        raise ParameterError(
-            "a pipeline needs a classifier", fix="name one: make_pipeline('haar', 'hog', 'linear-svm')"
-        )
-    else:
-        parts = assemble([classifier])
-    if detector or features or classifier or runtime:
-        given = {k: parse_spec(v) for k, v in (("detector", detector), ("features", features)) if v}
-        chosen = parse_spec(classifier) if classifier else parts.classifier
-        same_kind = complete(None, None, chosen, None).features is None if classifier else parts.features is None
-        parts = complete(
-            given.get("detector", parts.detector),
-            given.get("features", None if same_kind else parts.features),
-            chosen,
-            parse_spec(runtime) if runtime else (None if classifier else parts.runtime),
-        )
-    return Pipeline(parts, label_space=label_space, input_size=input_size, on_no_face=on_no_face)
-
-
-def _whole(images: Sequence[Image], which: Sequence[int] | range, score: float) -> Faces:
-    boxes = np.array([[0, 0, images[i].shape[1], images[i].shape[0]] for i in which], np.float32).reshape(-1, 4)
-    return Faces(boxes, np.full(len(boxes), score, np.float32), np.asarray(which, np.int64), len(images))
-
-
-def _check_crops(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    if not (isinstance(crops, np.ndarray) and crops.ndim == 3 and crops.dtype == np.uint8):
-        got = f"{crops.shape} {crops.dtype}" if isinstance(crops, np.ndarray) else type(crops).__name__
-        raise ShapeError("crops have the wrong form", got=got, expected="(N, h, w) uint8 gray")
-    return crops
-
-
-def _infer_label_space(labels: npt.NDArray[np.str_]) -> LabelSpace:
-    names = set(labels.tolist())
-    for space in (FER7, *LABEL_SPACES.values()):
-        if names <= set(space.labels):
-            return space
-    raise LabelError(
-        "labels fit no known label space",
-        got=", ".join(sorted(names)[:10]),
-        fix="pass label_space=LabelSpace(name, labels)",
-    )

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ferbench.benchmarks.cells import Cell, Part
 from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
 from ferbench.benchmarks.plan import Plan, expand
-from ferbench.benchmarks.records import Cell, Part
 from ferbench.benchmarks.runner import RunOptions, open_run, run_plan
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite import Suite

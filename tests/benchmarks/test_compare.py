@@ -7,16 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench.benchmarks.cells import Cell, CellError, Part, PipelineSpec
 from ferbench.benchmarks.compare import compare_runs
 from ferbench.benchmarks.latency_ratio import compare_rounds
 from ferbench.benchmarks.records import (
-    Cell,
-    CellError,
     DatasetSummary,
     Estimate,
     LatencySummary,
-    Part,
-    PipelineSpec,
     QualitySummary,
     RowSummary,
     StageTimes,

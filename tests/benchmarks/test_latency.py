@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from ferbench.benchmarks import environment
+from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.frames import FrameSet, read_frames, write_frames
 from ferbench.benchmarks.latency import frames_needed, measure_latency
-from ferbench.benchmarks.records import Cell, LatencySummary, PipelineSpec
+from ferbench.benchmarks.records import LatencySummary
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.spawn import WorkerError
 from ferbench.benchmarks.timing_summary import stage_times, summarise_latency

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferbench.benchmarks.cells import Cell, CellError, Part
 from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
 from ferbench.benchmarks.merge import MAX_DIFFERENCE, merge_runs
 from ferbench.benchmarks.plan import expand
 from ferbench.benchmarks.plan_file import plan_record, read_plan
-from ferbench.benchmarks.records import Cell, CellError, Part
 from ferbench.benchmarks.store import Run
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.cli import main

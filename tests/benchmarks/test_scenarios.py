@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from ferbench.benchmarks import repeats
+from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.energy import EnergyMeter
 from ferbench.benchmarks.frames import write_frames
 from ferbench.benchmarks.latency import frames_needed, measure_latency
-from ferbench.benchmarks.records import Cell, LatencySummary, PipelineSpec
+from ferbench.benchmarks.records import LatencySummary
 from ferbench.benchmarks.repeats import MIN_PAIRS, compare_repeats
 from ferbench.benchmarks.threads import available_cores
 from ferbench.benchmarks.timing_summary import summarise_latency

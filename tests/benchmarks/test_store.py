@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferbench.benchmarks.cells import Cell, CellError, Part, PipelineSpec, digest
 from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
 from ferbench.benchmarks.plan import Plan, expand
-from ferbench.benchmarks.records import Cell, CellError, Part, PipelineSpec, Summary, digest
+from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.runner import RunOptions, run_plan
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.suite_file import parse_suite

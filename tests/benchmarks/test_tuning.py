@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from ferbench.benchmarks import tuning, views
-from ferbench.benchmarks.records import Cell
+from ferbench.benchmarks.cells import Cell
 from ferbench.benchmarks.runner import Outcome, RunOptions, make_plan, open_run, run_plan
 from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.suite_file import parse_suite

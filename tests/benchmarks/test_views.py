@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ferbench.benchmarks.cache import cached_array, code_digest
+from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.facts import dataset_facts
-from ferbench.benchmarks.records import Cell, PipelineSpec
 from ferbench.benchmarks.views import (
     View,
     _as_faces,

@@ -6,6 +6,7 @@ from sklearn.model_selection import cross_val_score
 from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.labels import FER7, LabelSpace
 from ferbench.pipelines import make_pipeline
+from ferbench.samples import Samples
 from tests.pipelines.conftest import LABELS, striped_crops
 
 
@@ -113,3 +114,12 @@ def test_misuse_is_named(call, error, message) -> None:
 def test_unknown_on_no_face_is_refused() -> None:
     with pytest.raises(ParameterError, match="skip, whole or raise"):
         make_pipeline("hog", "linear-svm", on_no_face="guess")  # type: ignore[arg-type]
+
+
+def test_a_pipeline_that_learns_bare_crops_no_longer_says_where_earlier_faces_came_from() -> None:
+    crops, labels = striped_crops(30)
+    ids = np.arange(30).astype(str)
+    samples = Samples(crops, labels, ids, FER7, kind="crops", dataset="mine", split="train", revision="r1")
+    pipeline = make_pipeline("pixels", "linear-svm").fit(samples)
+    assert pipeline.trained_on == {"dataset": "mine", "split": "train", "revision": "r1", "n": 30, "n_missed": 0}
+    assert pipeline.fit(crops, labels).trained_on == {}

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
+from ferbench.benchmarks.cells import CellError, PipelineSpec
 from ferbench.benchmarks.records import (
-    CellError,
     ClassScores,
     Comparison,
     DatasetSummary,
     Estimate,
     LatencySummary,
-    PipelineSpec,
     QualitySummary,
     RowSummary,
     StageTimes,

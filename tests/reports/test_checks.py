@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ferbench.benchmarks.cells import CellError
 from ferbench.benchmarks.checks.results import CheckResult, Finding
-from ferbench.benchmarks.records import CellError, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.cli import main
 from ferbench.errors import UnknownNameError
 from ferbench.reports import build_report

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ferbench.benchmarks.records import CellError, Estimate, LatencySummary, Pretrained, PublishedFigures, Summary
+from ferbench.benchmarks.cells import CellError
+from ferbench.benchmarks.records import Estimate, LatencySummary, Pretrained, PublishedFigures, Summary
 from ferbench.cli.run import leaderboard
 from ferbench.cli.show import _run as describe
 from ferbench.errors import ParameterError, RunError, UnknownNameError

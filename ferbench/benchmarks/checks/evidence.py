@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ferbench.benchmarks.cells import Part
 from ferbench.benchmarks.checks.leaks import Leaks
 from ferbench.benchmarks.checks.results import Severity
-from ferbench.benchmarks.records import DatasetSummary, Part, RowSummary, Summary
+from ferbench.benchmarks.records import DatasetSummary, RowSummary, Summary
 
 __all__ = ["Evidence", "Found", "NotApplicable", "Protocol"]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferbench.benchmarks.cells import Part
 from ferbench.benchmarks.checks.evidence import Evidence
 from ferbench.benchmarks.checks.leaks import Leaks, leaks_of_cells
 from ferbench.benchmarks.checks.table import run_checks
-from ferbench.benchmarks.records import Part, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.errors import FerbenchError

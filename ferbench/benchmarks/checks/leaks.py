@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from ferbench.benchmarks.records import Cell, digest
+from ferbench.benchmarks.cells import Cell, digest
+from ferbench.benchmarks.record import Record
 from ferbench.faces import Image, as_gray
 from ferbench.samples import Samples
 
@@ -29,10 +30,8 @@ VERSION = 1
 """Of the way of looking; another one looks again."""
 
 
-class Leaks(BaseModel):
+class Leaks(Record):
     """What training and scored faces share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_train: int = Field(description="pictures that were learnt from")
     n_scored: int

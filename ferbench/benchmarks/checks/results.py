@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ferbench.benchmarks.record import Record
 
 __all__ = ["SEVERITIES", "CheckResult", "CheckStatus", "Finding", "Severity"]
 
@@ -17,11 +19,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 CheckStatus = Literal["found", "passed", "not-applicable"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Finding(_Record):
+class Finding(Record):
     """One thing that a check found."""
 
     severity: Severity
@@ -31,7 +29,7 @@ class Finding(_Record):
     rows: list[str] = Field(default_factory=list, description="all rows concerned")
 
 
-class CheckResult(_Record):
+class CheckResult(Record):
     """What came of one check."""
 
     code: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from ferbench.benchmarks.evidence import Estimate
+from ferbench.benchmarks.record import Record
 
 __all__ = ["CANDIDATES", "REFERENCE", "RULE", "SmoothingScores", "TemporalResult"]
 
@@ -33,11 +32,7 @@ RULE = (
 )
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SmoothingScores(_Record):
+class SmoothingScores(Record):
     """One smoothing under one condition; intervals are 95 %, over streams.
 
     Attributes
@@ -57,7 +52,7 @@ class SmoothingScores(_Record):
     minus_reference: dict[str, Estimate]
 
 
-class TemporalResult(_Record):
+class TemporalResult(Record):
     """What was measured of several smoothings on the same streams.
 
     Attributes

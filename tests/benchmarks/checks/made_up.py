@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ferbench.benchmarks.cells import Cell, Part, PipelineSpec
 from ferbench.benchmarks.checks.evidence import Evidence
 from ferbench.benchmarks.checks.results import CheckResult
 from ferbench.benchmarks.checks.table import CHECKS
 from ferbench.benchmarks.records import (
-    Cell,
     ClassScores,
     Comparison,
     DatasetSummary,
     Estimate,
     LatencySummary,
-    Part,
-    PipelineSpec,
     QualitySummary,
     RowSummary,
     StageTimes,

@@ -172,7 +172,7 @@ def test_beyond_the_budget_copies_are_still_found_and_the_sample_is_said(monkeyp
 
 
 def test_the_answer_is_kept_and_a_damaged_one_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ferbench.benchmarks.records import Cell, PipelineSpec
+    from ferbench.benchmarks.cells import Cell, PipelineSpec
     from ferbench.datasets import load_dataset
 
     monkeypatch.setenv("FERBENCH_CACHE", str(tmp_path))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ferbench.benchmarks.cells import CellError
 from ferbench.benchmarks.checks.evidence import Evidence
 from ferbench.benchmarks.checks.table import CHECKS, PAGES, page_of, parse_codes, run_checks
-from ferbench.benchmarks.records import CellError, Summary
+from ferbench.benchmarks.records import Summary
 from ferbench.errors import UnknownNameError
 from tests.benchmarks.checks.made_up import majority, row, summary
 
