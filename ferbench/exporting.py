@@ -24,8 +24,8 @@ from ferbench.pipelines.crops import resize_crops
 from ferbench.pipelines.exported import add_model, check_target
 from ferbench.pipelines.spec import is_network, parse_pipeline_id
 from ferbench.pipelines.storage import find_saved, read_record
-from ferbench.registry import Spec
 from ferbench.samples import Samples
+from ferbench.specs import Spec
 
 __all__ = ["LIMITS", "Export", "Limits", "compare", "export_pipeline"]
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ferbench import registry
 from ferbench.errors import FerbenchError, MissingDependencyError, ParameterError, UnknownNameError
-from ferbench.registry import GROUPS, Entry, Spec, create, entries, entry, parse_spec
+from ferbench.registry import GROUPS, Entry, create, entries, entry
+from ferbench.specs import Spec, parse_spec
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]*", fullmatch=True)
 parameters = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(lambda word: not keyword.iskeyword(word))

@@ -23,7 +23,8 @@ from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.store import write_atomically
 from ferbench.datasets import cache_dir
 from ferbench.errors import StorageError
-from ferbench.registry import entry, parse_spec
+from ferbench.registry import entry
+from ferbench.specs import parse_spec
 
 __all__ = ["cached_array", "code_digest"]
 

@@ -9,7 +9,7 @@ from ferbench.benchmarks.grid import candidates, count_fits, search_work
 from ferbench.benchmarks.latency import planned_seconds
 from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.scenarios import parse_scenario
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = ["describe_plan", "estimate_cell", "estimate_wall", "say_duration"]
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ferbench.benchmarks.cells import Cell
-from ferbench.registry import Spec, parse_spec
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["Grid", "Rung", "Search", "candidates", "count_fits", "rungs", "search_work"]
 

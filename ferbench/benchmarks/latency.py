@@ -22,7 +22,7 @@ from ferbench.benchmarks.timing import MIN_CALLS
 from ferbench.benchmarks.timing_summary import per_frame_ms, throughput
 from ferbench.benchmarks.worker import DEFAULT_LOADER, Request
 from ferbench.errors import DeviceError, ParameterError, RunError
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd

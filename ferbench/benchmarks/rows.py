@@ -14,7 +14,7 @@ from ferbench.benchmarks.suite import PipelineEntry, PipelineOverride, Suite
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.preset import PresetInfo, presets
 from ferbench.pipelines.spec import PipelineParts, complete, parse_pipeline_id
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = ["Row", "rows_of"]
 

@@ -30,7 +30,7 @@ from ferbench.benchmarks.work import check_component
 from ferbench.errors import InvalidSuiteError, ModelFileError, RunError
 from ferbench.pipelines.spec import is_network
 from ferbench.pipelines.storage import check_files, read_record
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ferbench.benchmarks.arrivals import MAX_HZ, MIN_HZ
 from ferbench.errors import ParameterError
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = ["SCENARIOS", "Scenario", "parse_scenario"]
 

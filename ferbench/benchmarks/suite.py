@@ -18,7 +18,8 @@ from ferbench.benchmarks.grid import Grid, Search
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.shifts import Corruptions, Cross
 from ferbench.errors import FerbenchError, UnknownNameError
-from ferbench.registry import entry, parse_spec
+from ferbench.registry import entry
+from ferbench.specs import parse_spec
 
 __all__ = [
     "DatasetEntry",

@@ -39,7 +39,7 @@ from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.benchmarks.timing_summary import summarise_latency
 from ferbench.benchmarks.transfer_summary import generalisation, summarise_transfers
 from ferbench.labels import find_permuted_labels
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd

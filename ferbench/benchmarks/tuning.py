@@ -27,7 +27,8 @@ from ferbench.benchmarks.views import View, crops_of
 from ferbench.datasets import subject_folds
 from ferbench.errors import FerbenchError, ParameterError
 from ferbench.pipelines.crops import resize_crops
-from ferbench.registry import Spec, create
+from ferbench.registry import create
+from ferbench.specs import Spec
 
 if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ferbench.errors import ParameterError
-from ferbench.registry import create, entry, parse_spec
+from ferbench.registry import create, entry
+from ferbench.specs import parse_spec
 
 __all__ = ["stacking", "voting"]
 

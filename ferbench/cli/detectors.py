@@ -56,7 +56,8 @@ def main(args: argparse.Namespace) -> int:
 
     from ferbench.benchmarks.detection import measure_detector
     from ferbench.benchmarks.threads import apply_threads
-    from ferbench.registry import create, parse_spec
+    from ferbench.registry import create
+    from ferbench.specs import parse_spec
 
     if args.csv is not None and not args.csv.parent.is_dir():
         raise DataError(f"no such folder: {args.csv.parent}", fix="make it first")

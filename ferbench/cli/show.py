@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import FerbenchError, UnknownNameError
-from ferbench.registry import GROUPS, Entry, entries, parse_spec
+from ferbench.registry import GROUPS, Entry, entries
+from ferbench.specs import parse_spec
 
 if TYPE_CHECKING:
     from ferbench.benchmarks.records import RowSummary, Summary

@@ -8,8 +8,9 @@ from typing import Any, cast, overload
 
 from ferbench.contracts import Dataset
 from ferbench.errors import DatasetNotFoundError, ParameterError
-from ferbench.registry import Spec, create, entries, parse_spec
+from ferbench.registry import create, entries
 from ferbench.samples import Samples
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["load_dataset"]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ferbench.errors import FerbenchError
-from ferbench.registry import entries, entry, parse_spec
+from ferbench.registry import entries, entry
+from ferbench.specs import parse_spec
 
 __all__ = ["has_learnt_from", "same_pictures"]
 

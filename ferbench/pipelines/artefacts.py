@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ferbench.classifiers.runtimes.conversion import PRECISIONS, check_precision
 from ferbench.classifiers.runtimes.views import check_views
 from ferbench.errors import ParameterError, UnknownNameError
-from ferbench.registry import Spec, entry
+from ferbench.registry import entry
+from ferbench.specs import Spec
 
 __all__ = ["EXPORTS", "canonical_runtime", "check_fit_runtime", "convert", "model_file", "runs_file", "runtimes_of"]
 

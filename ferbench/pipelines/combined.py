@@ -12,7 +12,8 @@ from ferbench.errors import ParameterError
 from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.pipeline import Pipeline
 from ferbench.pipelines.spec import complete
-from ferbench.registry import Spec, create
+from ferbench.registry import create
+from ferbench.specs import Spec
 
 __all__ = ["combine_networks"]
 

@@ -11,7 +11,7 @@ from ferbench.errors import ModelFileError, UnknownNameError
 from ferbench.pipelines.artefacts import EXPORTS, model_file
 from ferbench.pipelines.spec import complete, parse_pipeline_id
 from ferbench.pipelines.storage import read_record, write_record
-from ferbench.registry import Spec
+from ferbench.specs import Spec
 
 __all__ = ["add_model", "check_target"]
 

@@ -7,7 +7,7 @@ from ferbench.labels import LabelSpace
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.preset import find_preset
 from ferbench.pipelines.spec import assemble, complete, parse_pipeline_id
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = ["make_pipeline"]
 

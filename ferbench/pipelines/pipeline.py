@@ -21,8 +21,9 @@ from ferbench.pipelines.crops import check_crops, crop_faces, resize_crops
 from ferbench.pipelines.learning import check_calibration_faces, training_faces
 from ferbench.pipelines.spec import Family, PipelineParts, complete
 from ferbench.pipelines.whole import whole_images, with_stand_ins
-from ferbench.registry import Spec, create, entry, parse_spec
+from ferbench.registry import create, entry
 from ferbench.samples import Samples
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["OnNoFace", "Pipeline", "Processed"]
 

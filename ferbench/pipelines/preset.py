@@ -17,7 +17,7 @@ import yaml
 
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.spec import parse_pipeline_id
-from ferbench.registry import Spec
+from ferbench.specs import Spec
 
 __all__ = ["PresetInfo", "Published", "find_preset", "preset_text", "presets", "read_preset"]
 

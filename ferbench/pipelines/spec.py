@@ -7,7 +7,8 @@ from typing import Literal
 
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.artefacts import canonical_runtime
-from ferbench.registry import Spec, entries, entry, parse_spec
+from ferbench.registry import entries, entry
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["Family", "PipelineParts", "parse_pipeline_id"]
 

@@ -21,7 +21,7 @@ from ferbench.pipelines.estimators import read_keras, read_skops
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.preset import presets
 from ferbench.pipelines.spec import complete, is_network, parse_pipeline_id
-from ferbench.registry import Spec, parse_spec
+from ferbench.specs import Spec, parse_spec
 
 __all__ = [
     "FORMAT",

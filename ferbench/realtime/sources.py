@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ferbench.errors import DataError, ParameterError, SourceError, UnknownNameError, suggestion
 from ferbench.realtime.capture import Capture, LiveCapture, as_rgb, open_capture
 from ferbench.realtime.frames import Frame, Source
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 if TYPE_CHECKING:
     from ferbench.datasets.synthetic import StreamFrame

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ferbench.benchmarks.evidence import Estimate
 from ferbench.benchmarks.records import DatasetSummary, Summary
 from ferbench.benchmarks.shifts import GeneralisationSummary, RobustnessSummary, TransferSummary
-from ferbench.registry import Spec, parse_spec
 from ferbench.reports.formatting import points
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["MAX_LINES", "MatrixView", "RobustnessView", "dataset_names", "loss", "matrix_views", "robustness_views"]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import ParameterError
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
-from ferbench.registry import Spec, entry, parse_spec
+from ferbench.registry import entry
+from ferbench.specs import Spec, parse_spec
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

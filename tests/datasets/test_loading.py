@@ -12,7 +12,7 @@ from ferbench.datasets import load_dataset
 from ferbench.datasets.fer2013 import FER2013
 from ferbench.datasets.images import ImageTree
 from ferbench.errors import DatasetNotFoundError, ParameterError, UnknownNameError
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ferbench.errors import ModelFileError
 from ferbench.pipelines import load_pipeline, shipped
 from ferbench.pipelines.artefacts import model_file, runtimes_of
 from ferbench.pipelines.exported import add_model
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ferbench.benchmarks.checks.wording import named, percent
 from ferbench.benchmarks.records import Ancestor, DatasetSummary, Pretrained, RowSummary
 from ferbench.errors import FerbenchError
 from ferbench.pipelines.lineage import INITIAL, TEACHER
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = [
     "differing_environments",

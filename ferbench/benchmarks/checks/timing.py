@@ -12,7 +12,7 @@ from ferbench.benchmarks.checks.wording import capital, ms, named, some, times
 from ferbench.benchmarks.records import LatencySummary, RowSummary, StageTimes
 from ferbench.benchmarks.timing_summary import PERCENTILE_FRAMES
 from ferbench.errors import FerbenchError
-from ferbench.registry import parse_spec
+from ferbench.specs import parse_spec
 
 __all__ = [
     "cached_frames",

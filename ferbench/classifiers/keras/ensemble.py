@@ -16,7 +16,7 @@ from keras import layers
 
 from ferbench.classifiers.keras.ends import CropShape
 from ferbench.errors import ParameterError, UnknownNameError
-from ferbench.registry import Spec, parse_spec
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["ensemble_of", "give_weights", "member_spec"]
 
