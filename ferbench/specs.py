@@ -11,7 +11,7 @@ from typing import Any
 
 from ferbench.errors import ParameterError
 
-__all__ = ["Spec", "parse_spec"]
+__all__ = ["Spec", "parse_spec", "parse_value"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,23 @@ def parse_spec(text: str | Spec) -> Spec:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError("not a component spec", got=repr(text), expected=expected) from None
     return Spec(name, params)
+
+
+def parse_value(text: str) -> Any:
+    """Read one value as it stands in a spec's brackets.
+
+    Examples
+    --------
+    >>> parse_value("0.5"), parse_value("nri-uniform"), parse_value("[3, 4]")
+    (0.5, 'nri-uniform', [3, 4])
+    """
+    try:
+        params = parse_spec(f"spec(value={text})").params
+    except ParameterError:
+        params = {}
+    if set(params) != {"value"}:
+        raise ParameterError("not a value", got=repr(text.strip()), expected="one number, word, list or spec")
+    return params["value"]
 
 
 def _value(node: ast.expr) -> Any:

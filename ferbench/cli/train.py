@@ -2,7 +2,7 @@
 
   ferbench train haar-lbp-svm --dataset fer2013 --out models/lbp
   ferbench train haar-mini-xception --dataset fer2013 --val-split val --out models/mini
-  ferbench train "haar/se-resnet(epochs=60)@litert" --dataset fer2013 --soft-labels 0.3 --out models/mine
+  ferbench train haar-se-resnet --set epochs=60 --dataset fer2013 --soft-labels 0.3 --out models/mine
   ferbench train haar-se-resnet --dataset fer2013 --teacher models/mine --distil 0.5 --out models/small
 
 PIPELINE may also be a YAML file like those of the presets. The validation split is scored once at the end and, where
@@ -35,6 +35,13 @@ __all__ = ["configure", "main"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``ferbench train``."""
     parser.add_argument("pipeline", metavar="PIPELINE", help="preset, or detector/features/classifier@runtime")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a parameter of the classifier or, as features.NAME, of the features; may be repeated",
+    )
     parser.add_argument("--dataset", required=True, metavar="NAME", help="dataset's name, spec, or path")
     parser.add_argument("--split", default="train", metavar="NAME", help="learnt from (default: train)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
@@ -85,7 +92,8 @@ def main(args: argparse.Namespace) -> int:
     """Run ``ferbench train``."""
     from ferbench.cli.fitting import check_calibration, fit_network, keep
     from ferbench.datasets import load_dataset, skipped_warning
-    from ferbench.pipelines import make_pipeline
+    from ferbench.pipelines import Pipeline, make_pipeline
+    from ferbench.pipelines.spec import parse_settings, with_values
 
     if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
         raise ParameterError(
@@ -93,6 +101,8 @@ def main(args: argparse.Namespace) -> int:
             got=f"--split {args.split} --val-split {args.val_split}",
         )
     pipeline = make_pipeline(args.pipeline)
+    if args.set:
+        pipeline = Pipeline(with_values(pipeline.parts, parse_settings(args.set)))
     pipeline.check_parameters()
     given = _given(args)
     own = (args.initial, args.calibrate, args.half, args.hold_out is not None, args.curve)

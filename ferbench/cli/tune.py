@@ -57,8 +57,9 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.benchmarks.views import limit_samples
     from ferbench.datasets import load_dataset
     from ferbench.pipelines import Pipeline, make_pipeline
+    from ferbench.pipelines.spec import with_values
     from ferbench.tuning.scoring import METRICS, Scorer, faces_of
-    from ferbench.tuning.space import search_space, with_values
+    from ferbench.tuning.space import search_space
     from ferbench.tuning.study import tune
 
     _check(args, METRICS)

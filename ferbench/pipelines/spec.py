@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.artefacts import canonical_runtime
 from ferbench.registry import entries, entry
-from ferbench.specs import Spec, parse_spec
+from ferbench.specs import Spec, parse_spec, parse_value
 
-__all__ = ["Family", "PipelineParts", "parse_pipeline_id"]
+__all__ = ["Family", "PipelineParts", "parse_pipeline_id", "parse_settings", "with_values"]
 
 Family = Literal["baseline", "classical", "deep"]
+
+_FEATURES = "features."
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,50 @@ def complete(detector: Spec | None, features: Spec | None, classifier: Spec, run
     return PipelineParts(
         detector or Spec("whole-image"), features or (None if network else Spec("pixels")), classifier, runtime
     )
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Read texts of the form ``NAME=VALUE``, as :func:`with_values` takes them.
+
+    Examples
+    --------
+    >>> parse_settings(["epochs=8", "features.method=nri-uniform"])
+    {'epochs': 8, 'features.method': 'nri-uniform'}
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise ParameterError("not a parameter and its value", got=repr(text), expected="NAME=VALUE")
+        if name in values:
+            raise ParameterError(f"{name} is set twice", got=f"{values[name]!r} and {value}")
+        values[name] = parse_value(value)
+    return values
+
+
+def with_values(parts: PipelineParts, values: Mapping[str, Any]) -> PipelineParts:
+    """The pipeline with other values of some parameters.
+
+    Parameters
+    ----------
+    parts : PipelineParts
+    values : mapping of str to value
+        By the names of the classifier's parameters, or ``features.`` and the name of one of the features'.
+
+    Raises
+    ------
+    ParameterError
+        A parameter of features is named, and the pipeline has none.
+    """
+    features = {name.removeprefix(_FEATURES): v for name, v in values.items() if name.startswith(_FEATURES)}
+    own = {name: v for name, v in values.items() if not name.startswith(_FEATURES)}
+    classifier = Spec(parts.classifier.name, {**parts.classifier.params, **own})
+    if features:
+        if parts.features is None:
+            raise ParameterError(f"{parts.classifier.name} is a network and has no features", got=", ".join(features))
+        parts = replace(parts, features=Spec(parts.features.name, {**parts.features.params, **features}))
+    # Through the text and back: what a preset file or a suite will read.
+    return parse_pipeline_id(replace(parts, classifier=classifier).id)
 
 
 def _split(text: str, at: str) -> list[str]:

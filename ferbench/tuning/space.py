@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import ParameterError
-from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
+from ferbench.pipelines.spec import PipelineParts
 from ferbench.registry import entry
-from ferbench.specs import Spec, parse_spec
+from ferbench.specs import parse_value
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["DEFAULTS", "Dimension", "Space", "parse_dimension", "search_space", "untried", "with_values"]
+__all__ = ["DEFAULTS", "Dimension", "Space", "parse_dimension", "search_space", "untried"]
 
 DEFAULTS = {
     "learning_rate": "1e-4:1e-2:log",
@@ -33,7 +33,6 @@ _LISTED = 10_000
 """Sets of values; a larger space is not listed, and one of its sets may be tried twice."""
 
 _FORM = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=a|b|c"
-_FEATURES = "features."
 
 
 @dataclass(frozen=True)
@@ -112,23 +111,18 @@ def parse_dimension(text: str) -> Dimension:
     if not (name and equals and values):
         raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
     if "|" in values:
-        choices = tuple(_value(part) for part in values.split("|"))
+        choices = tuple(parse_value(part) for part in values.split("|"))
         if len(set(choices)) < len(choices):
             raise ParameterError("a value stands twice in what is to be searched", got=text)
         return Dimension(name, choices=choices)
     low, *rest = values.split(":")
-    ends = [_value(low), *(_value(part) for part in rest[:1])]
+    ends = [parse_value(low), *(parse_value(part) for part in rest[:1])]
     is_log = rest[1:] == ["log"]
     if len(rest) not in (1, 2) or (len(rest) == 2 and not is_log) or not all(_is_number(end) for end in ends):
         raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
     if not ends[0] < ends[1] or (is_log and ends[0] <= 0):
         raise ParameterError("not a range to search", got=repr(text), expected="LOW < HIGH, and LOW > 0 for log")
     return Dimension(name, ends[0], ends[1], is_log)
-
-
-def _value(text: str) -> Any:
-    """A literal or a bare word, as in a component's brackets."""
-    return parse_spec(f"x(v={text.strip()})").params["v"] if text.strip() else None
 
 
 def _is_number(value: object) -> bool:
@@ -152,17 +146,4 @@ def search_space(parts: PipelineParts, texts: Sequence[str]) -> Space:
     names = [dimension.name for dimension in space]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ParameterError("a parameter is searched twice", got=", ".join(sorted(twice)))
-    if parts.features is None and any(name.startswith(_FEATURES) for name in names):
-        raise ParameterError(f"{parts.classifier.name} is a network and has no features", got=", ".join(names))
     return space
-
-
-def with_values(parts: PipelineParts, values: Mapping[str, Any]) -> PipelineParts:
-    """The pipeline with these values of what is searched."""
-    features = {name.removeprefix(_FEATURES): v for name, v in values.items() if name.startswith(_FEATURES)}
-    own = {name: v for name, v in values.items() if not name.startswith(_FEATURES)}
-    classifier = Spec(parts.classifier.name, {**parts.classifier.params, **own})
-    if features and parts.features is not None:
-        parts = replace(parts, features=Spec(parts.features.name, {**parts.features.params, **features}))
-    # Through the text and back: what a preset file or a suite will read.
-    return parse_pipeline_id(replace(parts, classifier=classifier).id)

@@ -18,9 +18,9 @@ import numpy as np
 
 from ferbench.errors import MissingDependencyError, ParameterError, RunError
 from ferbench.pipelines.preset import preset_text
-from ferbench.pipelines.spec import PipelineParts
+from ferbench.pipelines.spec import PipelineParts, with_values
 from ferbench.tuning.scoring import Scorer
-from ferbench.tuning.space import Space, untried, with_values
+from ferbench.tuning.space import Space, untried
 
 if TYPE_CHECKING:
     import optuna

@@ -102,6 +102,13 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
         (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
         (["hog/knn", "--dataset", SYNTHETIC, "--hold-out", "0.1"], "are for networks"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "n_neighbors=0"], "n_neighbors"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "neighbours=3"], "unknown parameter of classifier 'knn'"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "features.cel=3"], "did you mean 'cell'"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "n_neighbors"], "expected NAME=VALUE"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "n_neighbors=3, weights=uniform"], "not a value"),
+        (["hog/knn", "--dataset", SYNTHETIC, "--set", "n_neighbors=1", "--set", "n_neighbors=3"], "is set twice"),
+        (["lenet", "--dataset", SYNTHETIC, "--set", "features.cell=3"], "lenet is a network and has no features"),
         (["lenet(keep=best)", "--dataset", SYNTHETIC], "decide the epoch that is kept, and there are none"),
         (
             ["lenet(keep=best, schedule=plateau)", "--dataset", SYNTHETIC, "--val-split", "test"],
@@ -117,6 +124,18 @@ def test_train_says_what_is_wrong(arguments, message, capsys, tmp_path: Path) ->
     assert main(["train", *arguments, "--out", str(tmp_path / "x")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_parameters_of_a_preset_are_set(tmp_path: Path) -> None:
+    from ferbench.pipelines import load_pipeline
+
+    settings = ["--set", "C=0.3", "--set", "features.grid=5", "--set", "features.method=uniform"]
+    train = ["train", "haar-lbp-svm", "--dataset", SYNTHETIC, "--limit", "40"]
+    assert main([*train, *settings, "--out", str(tmp_path)]) == 0
+    parts = load_pipeline(tmp_path).parts
+    assert (parts.detector.name, parts.classifier.params["C"]) == ("haar", 0.3)
+    assert parts.features is not None
+    assert (parts.features.params["grid"], parts.features.params["method"]) == (5, "uniform")
 
 
 @pytest.mark.deep

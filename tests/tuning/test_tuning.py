@@ -13,7 +13,8 @@ from ferbench.cli import main
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines import make_pipeline, parse_pipeline_id
 from ferbench.pipelines.preset import find_preset, preset_text, read_preset
-from ferbench.tuning.space import parse_dimension, search_space, untried, with_values
+from ferbench.pipelines.spec import with_values
+from ferbench.tuning.space import parse_dimension, search_space, untried
 from ferbench.tuning.study import tune
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=70, n_test=35)"
@@ -51,6 +52,8 @@ def test_what_is_searched_unasked_is_what_the_classifier_has() -> None:
 def test_values_go_where_they_belong() -> None:
     parts = with_values(parse_pipeline_id("haar/lbp(grid=7)/linear-svm(C=3)"), {"C": 0.5, "features.grid": 5})
     assert parts.id == "haar/lbp(grid=5)/linear-svm(C=0.5)@sklearn"
+    with pytest.raises(ParameterError, match="lenet is a network and has no features: got grid"):
+        with_values(parse_pipeline_id("lenet"), {"features.grid": 5})
 
 
 @pytest.fixture(scope="module")
