@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ferbench.errors import MissingDependencyError, ParameterError, UnknownNameError
+from ferbench.errors import FerbenchError, MissingDependencyError, ParameterError, UnknownNameError
 from ferbench.specs import Spec, parse_spec
 
 __all__ = ["GROUPS", "Entry", "create", "entries", "entry"]
@@ -54,13 +54,27 @@ class Entry:
     needs: str = ""
 
     def load(self) -> Callable[..., Any]:
-        """Import the class or factory; a missing extra is a :class:`MissingDependencyError` with its pip line."""
+        """Import the class or factory; a missing extra is a :class:`MissingDependencyError` with its pip line.
+
+        Raises
+        ------
+        MissingDependencyError
+        FerbenchError
+            What a plugin's package registers is not there, or imports what is not.
+        """
         try:
             factory: Callable[..., Any] = EntryPoint(self.name, self.target, f"ferbench.{self.group}").load()
-        except ModuleNotFoundError as error:
-            if self.extra is not None and error.name and error.name.split(".")[0] == self.needs.split(".")[0]:
+        except (ImportError, AttributeError) as error:
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if self.extra is not None and missing and missing.split(".")[0] == self.needs.split(".")[0]:
                 raise MissingDependencyError(self.needs, self.extra, f"{self.group[:-1]} {self.name!r}") from error
-            raise
+            if self.package == "ferbench":
+                raise
+            raise FerbenchError(
+                f"{self.group[:-1]} {self.name!r} of the package {self.package} cannot be imported",
+                got=f"{type(error).__name__}: {error}",
+                fix=f"update, mend or uninstall {self.package}",
+            ) from error
         return factory
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -144,6 +145,18 @@ def test_a_plugin_is_listed_and_made_by_name(plugin):
     assert entry("detectors", "mine").package == "my-plugin"
     assert create("detectors", "mine").crop_scale == 1.0
     assert "haar" in entries("detectors")
+
+
+def test_a_plugin_that_cannot_be_imported_names_its_package_and_disturbs_no_other(plugin, tmp_path):
+    plugin("mine")
+    (tmp_path / "my_plugin.py").write_text("import nothere\n")
+    sys.modules.pop("my_plugin", None)
+    with pytest.raises(FerbenchError, match=r"'mine' of the package my-plugin cannot be imported: got Module.*nothere"):
+        create("detectors", "mine")
+    (tmp_path / "my_plugin.py").write_text("")
+    with pytest.raises(FerbenchError, match=r"got AttributeError: .*Mine"):
+        create("detectors", "mine")
+    sys.modules.pop("my_plugin", None)
 
 
 def test_a_plugin_that_claims_a_taken_name_is_an_error_naming_both(plugin):

@@ -19,7 +19,7 @@ from ferbench.benchmarks.records import Ancestor, Pretrained
 from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
-from ferbench.pipelines.lineage import ancestors_of
+from ferbench.pipelines.lineage import ancestors_of, chosen_on
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
@@ -184,8 +184,7 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
     """
     known = saved.trained_on
     own = {key: value for key, value in known.items() if key not in ("ancestors", "members")}
-    tuned = known.get("tuned_on")
-    seen = [("it was trained on", own), *([("its settings were chosen on", tuned)] if isinstance(tuned, dict) else [])]
+    seen = [("it was trained on", own), *(("its settings were chosen on", faces) for faces in chosen_on(known))]
     seen += [(f"its {one['role']} {one['name']} learnt from", one) for one in ancestors_of(known)]
     for how, faces in seen:
         if has_learnt_from(faces, dataset=facts.spec, revision=facts.revision, split=scored):

@@ -32,7 +32,7 @@ from ferbench.pipelines.spec import is_network
 from ferbench.pipelines.storage import check_files, read_record
 from ferbench.specs import parse_spec
 
-__all__ = ["Outcome", "RunOptions", "make_plan", "open_run", "run_plan"]
+__all__ = ["Outcome", "RunOptions", "check_components", "make_plan", "open_run", "run_plan"]
 
 _DERIVED, _TABLE = ".derived", "results.parquet"
 
@@ -159,7 +159,7 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
         del run.notes[n_notes:]  # what is damaged is found again, and done again, now that nobody else works here
         _discard_damaged(run, _pending(run, cells))
         pending = _pending(run, cells)
-        _check_components(pending)
+        check_components(plan, pending)
         _bring_saved(plan, run)
         with RunProgress(plan, pending, options.jobs) as progress:
             for note in run.notes:
@@ -224,26 +224,32 @@ def _pending(run: Run, cells: Iterable[Cell], *, repair: bool = True) -> list[Ce
     return [cell for cell in cells if cell.id not in parts or parts[cell.id].status != "ok"]
 
 
-def _check_components(cells: Sequence[Cell]) -> None:
-    """Make each component once: a wrong parameter is the suite's mistake, to be said before hours of work.
+def check_components(plan: Plan, cells: Iterable[Cell]) -> None:
+    """Make each component of some cells once: a wrong parameter is to be said before hours of work, with its line.
 
     A package that is not installed is no mistake of the suite: its rows are skipped and say what is missing.
+
+    Raises
+    ------
+    InvalidSuiteError
+        If a detector, features or a classifier other than a network has no such parameter, or not with such a value.
     """
-    specs = {("detectors", cell.pipeline.detector) for cell in cells}
-    made = [cell for cell in cells if "saved" not in cell.options]  # what is saved was made already
-    specs |= {("features", cell.pipeline.features) for cell in made if cell.pipeline.features is not None}
-    # Networks are checked by the worker that trains them, which is the first thing that workers do: TensorFlow takes
-    # seconds to import, and need never enter this process.
-    specs |= {("classifiers", c.pipeline.classifier) for c in made if not is_network(parse_spec(c.pipeline.classifier))}
-    # What a grid adds, the same: a misspelt parameter must not wait for the fit.
-    specs |= {
-        ("classifiers", str(spec))
-        for cell in made
-        if "grid" in cell.options and not is_network(parse_spec(cell.pipeline.classifier))
-        for spec in candidates(cell.pipeline.classifier, cell.options["grid"])
-    }
-    for group, spec in sorted(specs):
-        check_component(group, spec)
+    rows: dict[tuple[str, str], str] = {}  # of each component, the first row that has it
+    for cell in cells:
+        rows.setdefault(("detectors", cell.pipeline.detector), cell.row)
+        if "saved" in cell.options:
+            continue  # what is saved was made already
+        if cell.pipeline.features is not None:
+            rows.setdefault(("features", cell.pipeline.features), cell.row)
+        # Networks are checked by the worker that trains them, which is the first thing that workers do: TensorFlow
+        # takes seconds to import, and need never enter this process.
+        if not is_network(parse_spec(cell.pipeline.classifier)):
+            rows.setdefault(("classifiers", cell.pipeline.classifier), cell.row)
+            # What a grid adds, the same: a misspelt parameter must not wait for the fit.
+            for candidate in candidates(cell.pipeline.classifier, cell.options.get("grid", {})):
+                rows.setdefault(("classifiers", str(candidate)), cell.row)
+    for (group, spec), row in rows.items():
+        check_component(group, spec, plan.suite.place(row.split("@")[0]))
 
 
 def _bring_saved(plan: Plan, run: Run) -> None:

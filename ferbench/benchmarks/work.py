@@ -83,8 +83,8 @@ def _redirect_stderr(folder: Path) -> None:
     os.close(descriptor)
 
 
-def check_component(group: str, spec: str) -> None:
-    """Make a component once, so that a wrong parameter is told before work begins.
+def check_component(group: str, spec: str, place: str) -> None:
+    """Make a component once, so that a wrong parameter is told before work begins, with its place in the suite.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def check_component(group: str, spec: str) -> None:
     except MissingDependencyError:
         return  # its cells will be skipped, and say what is missing
     except (UnknownNameError, ParameterError) as error:
-        raise InvalidSuiteError(f"{spec}: {error}") from error
+        raise InvalidSuiteError(f"{place}: {spec}: {error}") from error
 
 
 def do_cells(job: Job) -> Iterator[Part]:
@@ -128,7 +128,7 @@ def do_cells(job: Job) -> Iterator[Part]:
     fitted: list[Pipeline] = []
     if (fit := job.fit) is not None and not job.is_fitted:
         if fit.pipeline.features is None:
-            check_component("classifiers", fit.pipeline.classifier)
+            check_component("classifiers", fit.pipeline.classifier, fit.row)
         part, _ = execute(fit, lambda: (quality.fit(fit, run, fitted), None))
         run.write_part(part)
         yield part

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from ferbench.classifiers.svm import Scores, check_rows, check_training_set, softmax
 from ferbench.classifiers.temperature import consistent_temperature, hold_out
+from ferbench.errors import ParameterError
 
 __all__ = ["Calibrated"]
 
@@ -61,13 +62,17 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         ------
         DataError
             Values that are not finite, or a single class.
+        ParameterError
+            More neighbours are to be asked than there are.
         """
         rows, labels = check_training_set(X, y)
+        if (asked := getattr(self.estimator, "n_neighbors", 1)) > len(rows):
+            raise ParameterError("n_neighbors", got=asked, expected=f"at most {len(rows)}, the rows to learn from")
         self.classes_ = np.unique(labels)
         self.n_features_in_, self.floor_, self.temperature_ = rows.shape[1], 1 / len(rows), 1.0
         part, held_out = hold_out(labels, self.random_state)
         # Neighbours must be there to be asked.
-        is_enough = len(held_out) > 0 and len(part) >= getattr(self.estimator, "n_neighbors", 1)
+        is_enough = len(held_out) > 0 and len(part) >= asked
         if self.calibrate and is_enough:
             self.estimator_ = clone(self.estimator).fit(rows[part], labels[part])
             truth = np.searchsorted(self.classes_, labels[held_out])

@@ -41,12 +41,14 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.cli.fitting import check_calibration, check_unseen, keep
     from ferbench.datasets import load_dataset
     from ferbench.pipelines import combine_networks, load_pipeline
+    from ferbench.pipelines.storage import check_folder
 
     check_calibration(args)
     if twice := next((name for name in args.pipelines if args.pipelines.count(name) > 1), None):
         raise ParameterError(f"{twice} is named twice", fix="give it a larger share instead")
     members = {name: load_pipeline(name, runtime="keras") for name in args.pipelines}
     pipeline = combine_networks(members, shares=args.shares, mirror=args.mirror)
+    check_folder(args.out, pipeline)
     validation = None
     if args.val_split:
         name = args.dataset or pipeline.trained_on.get("dataset")

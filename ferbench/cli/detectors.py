@@ -56,9 +56,11 @@ def main(args: argparse.Namespace) -> int:
 
     from ferbench.benchmarks.detection import measure_detector
     from ferbench.benchmarks.threads import apply_threads
+    from ferbench.cli.tables import check_table
     from ferbench.registry import create
     from ferbench.specs import parse_spec
 
+    check_table(args.csv)
     if args.csv is not None and not args.csv.parent.is_dir():
         raise DataError(f"no such folder: {args.csv.parent}", fix="make it first")
     if args.limit is not None and args.limit < 1:
@@ -88,12 +90,12 @@ def main(args: argparse.Namespace) -> int:
                 )
             )
     record = _record(pictures, results, args.iou)
-    if args.csv is not None:
-        _write_csv(record, args.csv)
     if args.json:
         print(json.dumps(record, indent=2, ensure_ascii=False))
     else:
         _print(record)
+    if args.csv is not None:
+        _write_csv(record, args.csv)
     return 0
 
 

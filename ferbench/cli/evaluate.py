@@ -65,9 +65,11 @@ def main(args: argparse.Namespace) -> int:
 
     from ferbench.benchmarks.evaluation import evaluate
     from ferbench.benchmarks.robustness import measure_robustness, parse_corruptions
+    from ferbench.cli.tables import check_table
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import load_pipeline
 
+    check_table(args.items)
     if args.items is not None and not args.items.parent.is_dir():
         raise DataError(f"no such folder: {args.items.parent}", fix="make it first")
     names = () if args.corruptions is None else parse_corruptions(args.corruptions)
@@ -92,18 +94,19 @@ def main(args: argparse.Namespace) -> int:
                 clean=(result.items["predicted"] == result.items["truth"]).to_numpy(dtype=bool),
                 on_progress=lambda n: progress.advance(task, n),
             )
-    if args.items is not None:
-        result.items.to_csv(args.items, index=False)
     record = _record(pipeline, samples, result)
     if spoilt is not None:
         record["robustness"] = _robustness_record(spoilt)
     print(json.dumps(record, indent=2) if args.json else _text(record))
+    if args.items is not None:
+        result.items.to_csv(args.items, index=False)
     return 0
 
 
 def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[str, Any]:
     import ferbench
     from ferbench.datasets import has_learnt_from
+    from ferbench.pipelines.lineage import FACES, chosen_on
 
     quality = result.quality
     record: dict[str, Any] = {
@@ -124,9 +127,10 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     record["labels"], record["confusion"] = quality.labels, quality.confusion
     record["interval"] = f"95 %, bootstrap over {quality.interval_over}"
     record["permuted_labels"] = quality.permuted_labels
-    known, these = pipeline.trained_on, {"dataset": samples.dataset, "revision": samples.revision}
-    record["has_learnt_from_these"] = has_learnt_from(known, **these, split=samples.split)
-    record["was_tuned_on_these"] = has_learnt_from(known.get("tuned_on") or {}, **these, split=samples.split)
+    known, scored = pipeline.trained_on, {name: getattr(samples, name) for name in FACES}
+    record["has_learnt_from_these"] = has_learnt_from(known, **scored)
+    record["was_tuned_on_these"] = any(has_learnt_from(faces, **scored) for faces in chosen_on(known))
+    record["was_calibrated_on_these"] = has_learnt_from(known.get("calibrated_on") or {}, **scored)
     record["ferbench"] = ferbench.__version__
     return record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,25 @@ if TYPE_CHECKING:
 __all__ = ["Steering", "check_calibration", "check_unseen", "fit_network", "hold_back", "keep"]
 
 TEST_SPLIT = "test"
+_FEW_FOLDS = 20
+"""Folds, at most, of which several are held back."""
 
 
 def hold_back(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
     """The samples to learn from and those held back: nobody is in both, classes are balanced as far as that allows."""
+    import numpy as np
+
     from ferbench.datasets import subject_folds
 
     if not 0 < share <= 0.5:
         raise ParameterError("--hold-out is a share", got=share, expected="above 0, 0.5 at most")
-    learnt, held = subject_folds(samples, round(1 / share), seed)[0]
-    return samples.subset(learnt), samples.subset(held)
+    # 0.15 is three folds of twenty, 0.01 one of a hundred.
+    most = min(_FEW_FOLDS, len(np.unique(samples.groups)), int(np.unique(samples.labels, return_counts=True)[1].max()))
+    few = 1 if share < 1 / _FEW_FOLDS else most
+    fraction = Fraction(share).limit_denominator(few) or Fraction(1, round(1 / share))
+    folds = subject_folds(samples, fraction.denominator, seed)[: fraction.numerator]
+    held = np.sort(np.concatenate([fold for _, fold in folds]))
+    return samples.subset(np.setdiff1d(np.arange(len(samples)), held)), samples.subset(held)
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,15 @@ def main(args: argparse.Namespace) -> int:
     """Run ``ferbench live``; 0 however the user stops it, 2 where the source was lost."""
     from rich.console import Console
 
+    from ferbench.cli.tables import check_table
     from ferbench.realtime.loop import stream
     from ferbench.realtime.runner import refuse_overwriting, write_results
     from ferbench.realtime.smoothing import parse_smoothing
     from ferbench.realtime.terminal import LiveView
 
     refuse_overwriting(args.source, [args.csv, args.jsonl, args.out])
+    for table in (args.csv, args.jsonl):
+        check_table(table)
     smoothing = parse_smoothing(args.smooth)
     console = Console(stderr=True, highlight=False)
     pipeline, intro = load_stream_pipeline(args)

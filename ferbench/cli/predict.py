@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench predict``; 1 if some files failed, 2 if all did."""
+    from ferbench.cli.tables import check_table
     from ferbench.errors import DataError, NoFaceError, SourceError
     from ferbench.realtime.finding import check_detect_every
     from ferbench.realtime.runner import refuse_overwriting
@@ -47,6 +48,8 @@ def main(args: argparse.Namespace) -> int:
 
     smoothing = parse_smoothing(args.smooth)
     check_detect_every(args.detect_every)
+    for table in (args.csv, args.jsonl):
+        check_table(table)
     jobs, missing = _find_jobs(args.paths, Path(args.annotate) if args.annotate is not None else None)
     for job in jobs:
         refuse_overwriting(job.path, [args.csv, args.jsonl])
@@ -136,6 +139,7 @@ class _Predictor:
         self._annotate: Path | None = Path(args.annotate) if args.annotate is not None else None
         # A picture annotated into its own folder must not replace the original.
         self._taken = {path.resolve() for path in inputs}
+        self._originals = {path.parent for path in self._taken}
 
     def predict(self, job: _Job) -> None:
         """Predict one file.
@@ -192,9 +196,9 @@ class _Predictor:
             sink.write(result)
 
     def _free_path(self, wanted: Path) -> Path:
-        """The path, with a number where another picture of this run has it."""
+        """The path, with a number where another picture of this run has it, or any picture among the originals."""
         path, number = wanted, 1
-        while path.resolve() in self._taken:
+        while path.resolve() in self._taken or (path.parent.resolve() in self._originals and path.exists()):
             number += 1
             path = wanted.with_stem(f"{wanted.stem}-{number}")
         self._taken.add(path.resolve())

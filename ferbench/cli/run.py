@@ -65,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
 
     from ferbench.benchmarks.checks.gather import remember_ignored
     from ferbench.benchmarks.estimate import describe_plan
-    from ferbench.benchmarks.runner import RunOptions, make_plan, open_run, run_plan
+    from ferbench.benchmarks.runner import RunOptions, check_components, make_plan, open_run, run_plan
     from ferbench.benchmarks.store import Run
 
     plan = make_plan(suite, args.profile)
@@ -73,7 +73,9 @@ def main(args: argparse.Namespace) -> int:
     if args.plan:
         found = None if args.new else Run.find(args.runs, plan.digest)
         done = {i for i, part in found.parts(repair=False).items() if part.status == "ok"} if found else set()
-        print(describe_plan(plan, plan.only(options.only, latency=options.latency), done, jobs))
+        cells = plan.only(options.only, latency=options.latency)
+        check_components(plan, [cell for cell in cells if cell.id not in done])
+        print(describe_plan(plan, cells, done, jobs))
         return 0
     plan.only(options.only)  # a wrong row name is said before a folder is made
     run = open_run(plan, options, path.read_text(encoding="utf-8"))

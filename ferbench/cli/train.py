@@ -93,7 +93,10 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.cli.fitting import check_calibration, fit_network, keep
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import Pipeline, make_pipeline
+    from ferbench.pipelines.lineage import SEARCHED
+    from ferbench.pipelines.preset import find_preset
     from ferbench.pipelines.spec import parse_settings, with_values
+    from ferbench.pipelines.storage import check_folder
 
     if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
         raise ParameterError(
@@ -120,6 +123,7 @@ def main(args: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     check_calibration(args, validation, samples.labels)  # before the training, not after it
     initial = {"initial": _initial(args.initial, samples, validation)} if args.initial else {}
+    check_folder(args.out, pipeline)
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
@@ -130,6 +134,8 @@ def main(args: argparse.Namespace) -> int:
         pipeline.trained_on |= origin
     else:
         pipeline.fit(samples)
+    if (preset := find_preset(args.pipeline)) is not None and preset.searched_on:
+        pipeline.trained_on[SEARCHED] = dict(preset.searched_on)
     keep(pipeline, validation, args)
     return 0
 

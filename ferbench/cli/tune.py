@@ -76,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
     facts = {
         "dataset": samples.dataset,
         "revision": samples.revision,
+        "split": args.val_split or args.split,
         "learnt": _learnt(samples),
         "scored": scored,
         "metric": args.metric,

@@ -90,7 +90,10 @@ def _check_alike(name: str, pipeline: Pipeline, first_name: str, first: Pipeline
 def _origin(members: Mapping[str, Pipeline], shares: Sequence[float]) -> dict[str, Any]:
     """The faces that the whole learnt from, its members' teachers, and what else each one's record says."""
     records = [pipeline.trained_on for pipeline in members.values()]
-    origin: dict[str, Any] = {key: records[0][key] for key in (*FACES, "n", "n_missed") if key in records[0]}
+    origin: dict[str, Any] = {key: records[0][key] for key in FACES if key in records[0]}
+    for key in ("n", "n_missed"):  # members may have learnt from parts of the split: the most that one of them saw
+        if counts := [record[key] for record in records if isinstance(record.get(key), int)]:
+            origin[key] = max(counts)
     if teachers := list(dict.fromkeys(teacher for record in records for teacher in record.get("teachers", ()))):
         origin["teachers"] = teachers
     origin["members"] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def read_skops(path: Path) -> Any:
 
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
-        installed = _installed_types() & unknown if unknown else set()
+        installed = _installed_types({name.split(".")[0] for name in unknown}) & unknown
         if unknown - installed:
             raise ModelFileError(
                 f"{path} holds types that are not known to be safe",
@@ -44,10 +45,14 @@ def read_skops(path: Path) -> Any:
     return estimator
 
 
-def _installed_types() -> set[str]:
-    """Full names of the features and classifiers that installed plugins register: whoever installed them runs them."""
-    plugins = [e for group in ("features", "classifiers") for e in entries(group).values() if e.package != "ferbench"]
-    loaded = [plugin.load() for plugin in plugins]
+def _installed_types(packages: Container[str]) -> set[str]:
+    """Full names of the features and classifiers that plugins register in some import packages.
+
+    Whoever installed them runs them. A plugin of another package is not asked: it may not even load.
+    """
+    every = [one for group in ("features", "classifiers") for one in entries(group).values()]
+    plugins = [one for one in every if one.package != "ferbench"]
+    loaded = [one.load() for one in plugins if one.target.partition(":")[0].split(".")[0] in packages]
     return {f"{kind.__module__}.{kind.__qualname__}" for kind in loaded if isinstance(kind, type)}
 
 

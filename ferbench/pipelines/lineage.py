@@ -8,11 +8,29 @@ from typing import Any
 
 from ferbench.pipelines.storage import find_saved, read_record
 
-__all__ = ["FACES", "INITIAL", "TEACHER", "ancestors_of", "as_ancestors"]
+__all__ = ["FACES", "INITIAL", "SEARCHED", "TEACHER", "ancestors_of", "as_ancestors", "chosen_on"]
 
 TEACHER, INITIAL = "teacher", "initial weights"
 FACES = ("dataset", "split", "revision")
 """What names the faces in a record of a training."""
+SEARCHED = "searched_on"
+"""Of the record of a training by the winner of a search: the faces that the search scored."""
+
+
+def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The faces by which settings of a model, or of the members of an ensemble, were chosen; each a record of some.
+
+    While it was trained (``tuned_on``), or in a search before that (:data:`SEARCHED`).
+    """
+    own = [trained_on.get(key) for key in ("tuned_on", SEARCHED)]
+    members = trained_on.get("members")
+    inner = [
+        one
+        for member in (members if isinstance(members, list) else [])
+        if isinstance(member, dict)
+        for one in chosen_on(member)
+    ]
+    return _once([*(dict(one) for one in own if isinstance(one, dict)), *inner])
 
 
 def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:
@@ -32,8 +50,7 @@ def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:
         settings were chosen on.
     """
     trained_on = read_record(find_saved(name))["trained_on"]
-    seen = [trained_on, *([trained_on["tuned_on"]] if isinstance(trained_on.get("tuned_on"), dict) else [])]
-    own = [_entry(role, name, faces) for faces in seen]
+    own = [_entry(role, name, faces) for faces in (trained_on, *chosen_on(trained_on))]
     return _once([*own, *ancestors_of(trained_on)])
 
 

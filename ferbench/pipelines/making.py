@@ -42,6 +42,8 @@ def make_pipeline(
     >>> make_pipeline("haar", "lbp(grid=7)", "linear-svm").id
     'haar/lbp(grid=7)/linear-svm@sklearn'
     """
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ParameterError("a part of a pipeline is named", got=repr(wrong[0]), expected="text such as 'hog'")
     if len(names) == 1:
         known = find_preset(names[0])
         parts = parse_pipeline_id(known.pipeline if known else names[0])

@@ -93,8 +93,8 @@ class Pipeline:
     def __post_init__(self) -> None:
         if self.on_no_face not in ("skip", "whole", "raise"):
             raise ParameterError("unknown on_no_face", got=repr(self.on_no_face), expected="skip, whole or raise")
-        if self.input_size < 8:
-            raise ParameterError("input_size is too small", got=self.input_size, expected="8 pixels or more")
+        if not isinstance(self.input_size, int) or self.input_size < 8:
+            raise ParameterError("input_size", got=repr(self.input_size), expected="8 pixels or more")
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -176,8 +176,12 @@ class Pipeline:
         """
         check_fit_runtime(self.parts.runtime)
         estimator = self._make_estimator()
+        if self.has_cacheable_features:  # which see one crop when they are fitted, and learn nothing but its shape
+            estimator[0].fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
         for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
-            if hasattr(step, "recipe"):
+            if hasattr(step, "_check_parameters"):
+                step._check_parameters()
+            elif hasattr(step, "recipe"):
                 _ = step.recipe  # a network's recipe checks itself when it is made
             elif hasattr(step, "_parameter_constraints"):
                 try:
@@ -284,11 +288,15 @@ class Pipeline:
 
         Raises
         ------
+        ParameterError
+            ``threads`` is no number of threads.
         DeviceError
             A GPU was asked for, and the runtime can use none here.
         """
         if not self.is_fitted:
             raise NotFittedError(f"{self.id} is not fitted", fix="call fit, or load a saved pipeline")
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise ParameterError("threads", got=repr(threads), expected="a whole number, 1 or more")
         runtime = create("runtimes", self.parts.runtime)
         chosen = choose_device(device, runtime, self.parts.runtime.name)
         example = np.zeros((1, self.input_size, self.input_size), np.uint8)
@@ -441,6 +449,13 @@ class Pipeline:
         if probabilities.shape[1] != len(self._order):
             raise ShapeError(
                 "the model's outputs and its classes differ", got=probabilities.shape[1], expected=len(self._order)
+            )
+        # argmax of NaN is the first class: a network that diverged would pass for one that always says it.
+        if not np.isfinite(probabilities).all():
+            raise ModelFileError(
+                f"{self.id} gives probabilities that are not numbers",
+                got=f"{int((~np.isfinite(probabilities)).any(axis=1).sum()):,} of {len(probabilities):,} faces",
+                fix="a network may have diverged: train it at a lower learning rate",
             )
         ordered = np.zeros((len(probabilities), len(self.labels)), np.float32)
         ordered[:, self._order] = probabilities

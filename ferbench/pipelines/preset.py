@@ -62,6 +62,8 @@ class PresetInfo:
     training : dict
         What ``ferbench train`` makes a network's targets of, unless told otherwise, on the ``dataset`` it names:
         ``soft_labels``, ``teachers``, ``distil``.
+    searched_on : dict
+        Of a winner of ``ferbench tune``: ``dataset``, ``split`` and ``revision`` of the faces that it was chosen on.
     """
 
     name: str
@@ -70,6 +72,7 @@ class PresetInfo:
     source: str = ""
     published: Published | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    searched_on: dict[str, Any] = field(default_factory=dict)
 
 
 @cache
@@ -106,9 +109,12 @@ def read_preset(path: Path) -> PresetInfo:
     for name, value in content.items():
         if name not in known or name == "name":
             raise UnknownNameError(f"field in {path}:", str(name), set(known) - {"name"})
-        kind = Mapping if name in ("recipe", "training", "published") else str
+        kind = Mapping if name in ("recipe", "training", "published", "searched_on") else str
         if not isinstance(value, kind):
             raise ParameterError(f"{name} in {path}", got=repr(value), expected="fields" if kind is Mapping else "text")
+    for name, value in content.get("searched_on", {}).items():
+        if not isinstance(value, str):
+            raise ParameterError(f"{name} of searched_on in {path}", got=repr(value), expected="text")
     if missing := {"title", "pipeline"} - set(content):
         raise ParameterError(f"{path} is no preset", got=f"no {' and no '.join(sorted(missing))}")
     rest = {name: value for name, value in content.items() if name not in ("recipe", "pipeline", "published")}
@@ -153,7 +159,7 @@ def _value(value: Any) -> Any:
     return float(value) if is_number else value
 
 
-def preset_text(title: str, pipeline: str, *, source: str = "") -> str:
+def preset_text(title: str, pipeline: str, *, source: str = "", searched_on: Mapping[str, str] | None = None) -> str:
     """A preset file for a pipeline, its classifier's parameters as a recipe."""
     parts = parse_pipeline_id(pipeline)
     bare = replace(parts, classifier=Spec(parts.classifier.name))
@@ -164,4 +170,6 @@ def preset_text(title: str, pipeline: str, *, source: str = "") -> str:
         }
     if source:
         content["source"] = source
+    if searched_on:
+        content["searched_on"] = dict(searched_on)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

@@ -11,11 +11,12 @@ from ferbench.pipelines.artefacts import canonical_runtime
 from ferbench.registry import entries, entry
 from ferbench.specs import Spec, parse_spec, parse_value
 
-__all__ = ["Family", "PipelineParts", "parse_pipeline_id", "parse_settings", "with_values"]
+__all__ = ["FEATURES", "Family", "PipelineParts", "parse_pipeline_id", "parse_settings", "with_values"]
 
 Family = Literal["baseline", "classical", "deep"]
 
-_FEATURES = "features."
+FEATURES = "features."
+"""What the name of a parameter of features begins with, where it stands beside the classifier's."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def with_values(parts: PipelineParts, values: Mapping[str, Any]) -> PipelinePart
     ParameterError
         A parameter of features is named, and the pipeline has none.
     """
-    features = {name.removeprefix(_FEATURES): v for name, v in values.items() if name.startswith(_FEATURES)}
-    own = {name: v for name, v in values.items() if not name.startswith(_FEATURES)}
+    features = {name.removeprefix(FEATURES): v for name, v in values.items() if name.startswith(FEATURES)}
+    own = {name: v for name, v in values.items() if not name.startswith(FEATURES)}
     classifier = Spec(parts.classifier.name, {**parts.classifier.params, **own})
     if features:
         if parts.features is None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ferbench.digests import check_digest, file_digest
-from ferbench.errors import ModelFileError, NotFittedError, UnknownNameError
+from ferbench.errors import ModelFileError, NotFittedError, ParameterError, UnknownNameError
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import convert, model_file, runs_file, runtimes_of
 from ferbench.pipelines.estimators import read_keras, read_skops
@@ -26,6 +27,7 @@ from ferbench.specs import Spec, parse_spec
 __all__ = [
     "FORMAT",
     "check_files",
+    "check_folder",
     "check_runtime",
     "find_saved",
     "load_estimator",
@@ -35,6 +37,8 @@ __all__ = [
     "shipped",
     "write_record",
 ]
+
+_RECORD = "pipeline.json"
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -68,10 +72,40 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
         raise NotFittedError(f"{pipeline.id} is not fitted", fix="fit it before saving")
     folder.mkdir(parents=True, exist_ok=True)
     agreement = _kept_agreement(pipeline)
-    (folder / "pipeline.json").unlink(missing_ok=True)
-    names = _write_model(pipeline, folder)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as made:  # a kill loses nothing that was there
+        names = _write_model(pipeline, Path(made))
+        (folder / _RECORD).unlink(missing_ok=True)
+        for name in names:
+            os.replace(Path(made) / name, folder / name)
     write_record(folder, _describe(pipeline, names, folder) | {"metrics": metrics or {}, "agreement": agreement})
     return folder
+
+
+def check_folder(folder: Path, pipeline: Pipeline) -> None:
+    """Refuse a folder for a pipeline that holds something else than an earlier one of the same id, or its training.
+
+    Raises
+    ------
+    ModelFileError
+        If it does.
+    """
+    if not folder.exists():
+        return
+    if (folder / _RECORD).is_file():
+        got = read_record(folder)["pipeline"]
+        if got == pipeline.id:
+            return
+    elif folder.is_dir():
+        own = {"checkpoints", "training.csv", "architecture.json"}
+        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "model.")))
+        if own & set(others) or not others:
+            return
+        got = f"{others[0]} in it"
+    else:
+        got = "a file"
+    raise ModelFileError(
+        f"{folder} holds something else", got=got, expected=f"a new folder, or one of {pipeline.id}", fix="name another"
+    )
 
 
 def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, Any]:
@@ -121,8 +155,7 @@ def _write_model(pipeline: Pipeline, folder: Path) -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> str:
-    if source != target:
-        target.write_bytes(source.read_bytes())
+    target.write_bytes(source.read_bytes())
     return target.name
 
 
@@ -191,7 +224,12 @@ def load_pipeline(
 
 
 def find_saved(name: str | Path) -> Path:
-    """Folder of a saved pipeline, which may be given by a shipped one's name."""
+    """Folder of a saved pipeline, which may be given by a shipped one's name: a folder called so is ``./tiny``."""
+    if not isinstance(name, str | os.PathLike):
+        raise ParameterError("a saved pipeline is named", got=repr(name), expected="a shipped one's name, or a folder")
+    built_in = shipped()
+    if isinstance(name, str) and name in built_in:  # a folder that is called so is ./tiny
+        return built_in[name]
     folder = Path(name)
     if (folder / "pipeline.json").is_file():
         return folder
@@ -203,9 +241,6 @@ def find_saved(name: str | Path) -> Path:
         # Something with a folder in it is meant as a path, not as the name of a shipped pipeline.
         what = "is no saved pipeline" if folder.exists() else "does not exist"
         raise ModelFileError(f"{folder} {what}", expected="a folder with pipeline.json")
-    built_in = shipped()
-    if str(name) in built_in:
-        return built_in[str(name)]
     if str(name) in presets():
         raise NotFittedError(
             f"{name} is a preset and not trained", fix=f"ferbench train {name} --dataset NAME --out FOLDER"

@@ -56,8 +56,13 @@ def _names(rows: list[RowView]) -> Sentence:
 
 
 def _ties(view: DatasetView, best: RowView) -> list[RowView]:
+    return [row for row in _with_ties(best, view.scored) if row is not best]
+
+
+def _with_ties(best: RowView, rows: list[RowView]) -> list[RowView]:
+    """Those of some rows that cannot be told apart from one of them, itself among them."""
     group = best.quality.tie_group if best.quality else None
-    return [row for row in view.scored if row is not best and row.quality and row.quality.tie_group == group]
+    return [row for row in rows if row is best or (row.quality is not None and row.quality.tie_group == group)]
 
 
 def _winner(view: DatasetView, scored: list[RowView]) -> Sentence:
@@ -133,7 +138,7 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
     cheaper = [row for row in view.front if (row.p50 or 0.0) < (pick.p50 or 0.0)]
     if not cheaper:
         return (*head, f"{reason}.")
-    below = cheaper[-1]
+    below = min(_with_ties(cheaper[-1], cheaper), key=lambda row: row.p50 or 0.0)
     value = below.accuracy.value if below.accuracy else None
     return (*head, f"{reason}; below that, ", _name(below), f" ({_ms(below.p50)}, {_percent(value)}).")
 

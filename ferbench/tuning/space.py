@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import ParameterError
-from ferbench.pipelines.spec import PipelineParts
+from ferbench.pipelines.spec import FEATURES, PipelineParts
 from ferbench.registry import entry
 from ferbench.specs import parse_value
 
@@ -129,6 +129,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _as_parameter(dimension: Dimension, parts: PipelineParts) -> Dimension:
+    """The same in real numbers where the parameter is one: ``C=1:100`` is no range of whole numbers."""
+    factory = entry("classifiers", parts.classifier.name)
+    if parts.features is not None and dimension.name.startswith(FEATURES):
+        factory = entry("features", parts.features.name)
+    known = inspect.signature(factory.load()).parameters.get(dimension.name.removeprefix(FEATURES))
+    if dimension.choices or known is None or not isinstance(known.default, float):
+        return dimension
+    return replace(dimension, low=float(dimension.low), high=float(dimension.high))
+
+
 def search_space(parts: PipelineParts, texts: Sequence[str]) -> Space:
     """The space that is searched: what is named, or :data:`DEFAULTS`.
 
@@ -137,7 +148,7 @@ def search_space(parts: PipelineParts, texts: Sequence[str]) -> Space:
     ParameterError
         Nothing is named and the classifier has none of the defaults, or a parameter is named twice.
     """
-    space = tuple(parse_dimension(text) for text in texts)
+    space = tuple(_as_parameter(parse_dimension(text), parts) for text in texts)
     if not space:
         has = inspect.signature(entry("classifiers", parts.classifier.name).load()).parameters
         space = tuple(parse_dimension(f"{name}={values}") for name, values in DEFAULTS.items() if name in has)

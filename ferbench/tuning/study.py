@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferbench.errors import MissingDependencyError, ParameterError, RunError
+from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.preset import preset_text
 from ferbench.pipelines.spec import PipelineParts, with_values
 from ferbench.tuning.scoring import Scorer
@@ -82,7 +83,8 @@ def tune(
         Trials in all, those done before included; fewer where there are fewer sets of values.
     seed : int
     facts : dict
-        What a search must agree with to be gone on with: data set, folds, metric.
+        What a search must agree with to be gone on with: ``dataset``, ``split`` and ``revision`` of the scored faces,
+        ``learnt``, ``scored`` and ``metric``.
     on_trial : callable, optional
         Called with each :class:`Trial`, those of a resumed search included.
 
@@ -212,5 +214,6 @@ def _write(folder: Path, parts: PipelineParts, stamp: dict[str, Any], done: list
         f"{parts.classifier.name}, tuned: the best of {len(done)} trials",
         with_values(parts, best.values).id,
         source=f"ferbench tune; {stamp['metric']} {best.score:.4f} on {stamp['scored']}, on which it was chosen",
+        searched_on={name: stamp[name] for name in FACES},
     )
     (folder / WINNER).write_text(text, encoding="utf-8")

@@ -207,7 +207,7 @@ def test_a_worker_does_not_outlive_a_killed_run(measure: Bench) -> None:
     frames = write_frames(samples(crops(3)), measure.folder, n=3)
     code = (
         "import sys; from pathlib import Path; from ferbench.benchmarks.latency import measure_latency;"
-        "from ferbench.benchmarks.records import Cell; measure_latency(Cell.model_validate_json(sys.argv[1]),"
+        "from ferbench.benchmarks.cells import Cell; measure_latency(Cell.model_validate_json(sys.argv[1]),"
         "Path(sys.argv[2]), Path(sys.argv[3]), scratch=Path(sys.argv[4]), loader='worker_pipelines:waits')"
     )
     arguments = [cell().model_dump_json(), str(measure.artefact), str(frames), str(measure.folder)]

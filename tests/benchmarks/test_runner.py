@@ -14,11 +14,12 @@ import pytest
 
 from ferbench.benchmarks.plan_file import read_plan
 from ferbench.benchmarks.records import PublishedFigures
-from ferbench.benchmarks.runner import Outcome, RunOptions, make_plan, open_run, run_plan
+from ferbench.benchmarks.runner import Outcome, RunOptions, check_components, make_plan, open_run, run_plan
 from ferbench.benchmarks.store import Run
-from ferbench.benchmarks.suite_file import parse_suite
+from ferbench.benchmarks.suite_file import parse_suite, read_suite
 from ferbench.benchmarks.summary import build_summary
 from ferbench.benchmarks.work import execute
+from ferbench.cli import main
 from ferbench.errors import InvalidSuiteError, MissingDependencyError
 from ferbench.pipelines import Pipeline
 from ferbench.pipelines.preset import Published
@@ -167,18 +168,26 @@ def test_an_empty_split_is_a_failed_row(tmp_path: Path) -> None:
 
 
 def test_probabilities_that_are_no_numbers_are_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverged(self: Pipeline, features: np.ndarray) -> np.ndarray:
-        return np.where(np.arange(len(features))[:, None] < 2, np.nan, np.full((len(features), 7), 1 / 7, np.float32))
+    def diverged(self: Pipeline, answers: np.ndarray, ordered=Pipeline._ordered) -> np.ndarray:
+        return ordered(self, np.where(np.arange(len(answers))[:, None] < 2, np.nan, answers))
 
-    monkeypatch.setattr(Pipeline, "classify_features", diverged)
+    monkeypatch.setattr(Pipeline, "_ordered", diverged)
     (row,) = run(ONE_ROW, tmp_path).summary.rows
     assert row.error is not None
     assert "probabilities that are not numbers: got 2 of 42 faces" in row.error.message
 
 
-def test_a_wrong_parameter_stops_the_suite_before_it_starts(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSuiteError, match="did you mean 'n_neighbors'"):
-        run(SUITE.replace("classifier: knn", "classifier: knn(n_neigbors=3)"), tmp_path)
+def test_a_wrong_parameter_is_told_with_its_line_before_anything_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SUITE.replace("classifier: knn", "classifier: knn(n_neigbors=3)"))
+    line = 1 + next(i for i, text in enumerate(SUITE.splitlines()) if "id: nearest" in text)
+    plan = make_plan(read_suite(path), None)
+    said = rf", line {line}: knn\(n_neigbors=3\): unknown parameter .*; did you mean 'n_neighbors'"
+    with pytest.raises(InvalidSuiteError, match=said):
+        check_components(plan, plan.cells)
+    assert main(["run", str(path), "--plan"]) == 2
+    with pytest.raises(InvalidSuiteError, match=said):
+        run(path.read_text(), tmp_path)
 
 
 def test_a_missing_package_skips_a_cell_and_any_other_error_fails_it(finished: Outcome) -> None:

@@ -73,6 +73,8 @@ def test_a_training_set_too_small_to_hold_rows_out_keeps_its_probabilities() -> 
 
 def test_wrong_input_is_one_clear_error() -> None:
     rows, labels = faces(100)
+    with pytest.raises(ParameterError, match=r"n_neighbors: got 101, expected at most 100"):
+        create("classifiers", "knn(n_neighbors=101)").fit(rows, labels)
     with pytest.raises(DataError, match="finite"):
         create("classifiers", "lda").fit(np.full_like(rows, np.nan), labels)
     with pytest.raises(ShapeError, match=r"\(N, 18\)"):

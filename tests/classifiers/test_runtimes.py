@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from ferbench.errors import (  # noqa: E402
 from ferbench.pipelines import load_pipeline, make_pipeline  # noqa: E402
 from ferbench.pipelines.artefacts import convert, model_file  # noqa: E402
 from ferbench.pipelines.exported import add_model  # noqa: E402
-from ferbench.registry import create, parse_spec  # noqa: E402
+from ferbench.registry import create  # noqa: E402
+from ferbench.specs import parse_spec  # noqa: E402
 from tests.pipelines.conftest import striped_crops  # noqa: E402
 
 SMALL = "se-resnet(width=4, blocks=(1, 1), epochs=3, batch_size=16, learning_rate=0.01)"
@@ -177,3 +180,16 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'ferbench\[onnx\]'"):
         OnnxRuntime().prepare(folder / "model.onnx", EXAMPLE)
+
+
+def test_onnx_runtime_notes_nothing_for_its_makers(folder: Path, tmp_path: Path) -> None:
+    """Its telemetry would keep a device's id and a list of events under the home folder, and start a thread."""
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from ferbench.registry import create\n"
+        "create('runtimes', 'onnx').prepare(Path(sys.argv[1]), np.zeros((1, 48, 48), np.uint8))\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code, str(folder / "model.onnx")]
+    subprocess.run(command, env=kept | places, check=True, timeout=120)
+    assert [str(path) for path in tmp_path.rglob("*") if "icrosoft" in str(path)] == []

@@ -169,6 +169,33 @@ def test_annotated_pictures_and_films_mirror_the_folder(
     capture.release()
 
 
+def test_annotating_beside_the_originals_replaces_no_other_picture(model: str, scenes, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.bmp"), scenes[0])
+    cv2.imwrite(str(folder / "a.png"), scenes[0])
+    before = (folder / "a.png").read_bytes()
+    assert main(["predict", str(folder / "a.bmp"), "--pipeline", model, "--annotate", str(folder)]) == 0
+    assert (folder / "a.png").read_bytes() == before
+    assert (folder / "a-2.png").is_file()
+
+
+@pytest.mark.parametrize(("table", "message"), [("b.JPG", "a table is no picture"), (".", "a table is a file")])
+def test_a_table_is_not_written_over_a_picture(
+    model: str, table: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for verb in (
+        ["predict", "a.png", "--csv"],
+        ["predict", "a.png", "--jsonl"],
+        ["live", "synthetic", "--headless", "--csv"],
+        ["evaluate", model, "--dataset", "synthetic", "--items"],
+        ["detectors", "haar", "--csv"],
+    ):
+        assert main([*verb, table]) == 2
+        assert f"{message}: got {table}" in capsys.readouterr().err
+
+
 def test_annotating_into_the_same_folder_keeps_the_originals(
     model: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from ferbench.benchmarks.disk import held
 from ferbench.cli import main
+from ferbench.errors import ParameterError
 
 SYNTHETIC = "synthetic(kind=crops, n_train=140, n_val=35, n_test=70)"
 
@@ -101,6 +103,9 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
         (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
+        (["hog/rbf-svm(C=-1)", "--dataset", "no-such-folder"], "C: got -1"),
+        (["lbp(grid=0)/knn", "--dataset", "no-such-folder"], "grid"),
+        (["hog(cell=0)/knn", "--dataset", "no-such-folder"], "cell"),
         (["hog/knn", "--dataset", SYNTHETIC, "--hold-out", "0.1"], "are for networks"),
         (["hog/knn", "--dataset", SYNTHETIC, "--set", "n_neighbors=0"], "n_neighbors"),
         (["hog/knn", "--dataset", SYNTHETIC, "--set", "neighbours=3"], "unknown parameter of classifier 'knn'"),
@@ -285,3 +290,66 @@ def test_another_detector_and_its_report_in_80_columns(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert "haar(min_size=60)/se-resnet" in lines[0]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.1, 28), (0.4, 112), (0.35, 98), (0.03, 8)])
+def test_the_share_that_is_held_back_is_the_one_asked_for(share: float, held: int) -> None:
+    from ferbench.cli.fitting import hold_back
+    from ferbench.datasets import load_dataset
+
+    samples = replace(load_dataset("synthetic(kind=crops, n_train=280)").split("train"), subjects=None)
+    learnt, back = hold_back(samples, share, seed=3)
+    assert abs(len(back) - held) <= 2
+    assert sorted([*learnt.ids, *back.ids]) == sorted(samples.ids)
+
+
+def test_few_people_are_held_back_as_far_as_that_goes() -> None:
+    from ferbench.cli.fitting import hold_back
+    from ferbench.datasets import load_dataset
+
+    samples = load_dataset("synthetic(kind=crops, n_train=120)").split("train")
+    learnt, back = hold_back(samples, 0.4, seed=3)
+    assert not set(learnt.groups) & set(back.groups)
+    assert 0.25 < len(back) / 120 < 0.55
+    with pytest.raises(ParameterError, match="cannot make 20 folds of synthetic: expected 2 to 9, its subjects"):
+        hold_back(samples, 0.05, seed=3)
+
+
+@pytest.mark.deep
+def test_a_training_that_diverges_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "lenet(epochs=3, learning_rate=1e9)", "--dataset", SYNTHETIC, "--limit", "40"]
+    assert main([*command, "--out", str(tmp_path)]) == 2
+    assert (
+        "the training diverged in epoch 1: got a loss or probabilities that are no numbers; lower learning_rate"
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "pipeline.json").exists()
+
+
+@pytest.mark.deep
+def test_what_settings_were_chosen_on_stays_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through an ensemble, and through a search."""
+    for seed in (1, 2):
+        network = f"lenet(epochs=2, keep=best, seed={seed})"
+        folder = str(tmp_path / f"m{seed}")
+        train = ["train", network, "--dataset", SYNTHETIC, "--limit", "40", "--val-split", "val"]
+        assert main([*train, "--out", folder]) == 0
+    both = str(tmp_path / "both")
+    assert main(["combine", str(tmp_path / "m1"), str(tmp_path / "m2"), "--out", both]) == 0
+    tune = ["tune", "hog/knn", "--dataset", SYNTHETIC, "--limit", "40", "--val-split", "val", "--trials", "2"]
+    assert main([*tune, "--search", "n_neighbors=1:3", "--out", str(tmp_path / "tuned")]) == 0
+    best = str(tmp_path / "best")
+    train = ["train", str(tmp_path / "tuned" / "best.yaml"), "--dataset", SYNTHETIC, "--limit", "40"]
+    assert main([*train, "--out", best]) == 0
+    for model in (both, best):
+        capsys.readouterr()
+        for split, expected in (("val", True), ("test", False)):
+            assert main(["evaluate", model, "--dataset", SYNTHETIC, "--split", split, "--json"]) == 0
+            assert json.loads(capsys.readouterr().out)["was_tuned_on_these"] is expected
+        suite = tmp_path / "suite.yaml"
+        suite.write_text(
+            f"schema: 1\nname: s\ndatasets: [{{name: '{SYNTHETIC}', test: val}}]\n"
+            f"pipelines: [{{id: m, saved: {model}}}]\nscenarios: []\n"
+        )
+        assert main(["run", str(suite), "--plan"]) == 2
+        assert "its settings were chosen on" in capsys.readouterr().err

@@ -27,6 +27,12 @@ def test_probabilities_follow_the_label_space_not_the_alphabet(fitted) -> None:
     assert (p[:, never_learnt] == 0).all()
 
 
+@pytest.mark.parametrize("call", [lambda: make_pipeline(5), lambda: make_pipeline("hog", "knn", input_size="48")])
+def test_what_is_no_name_and_no_size_is_said(call) -> None:
+    with pytest.raises(ParameterError, match="got"):
+        call()
+
+
 def test_from_the_crop_onwards_it_is_a_scikit_learn_estimator(fitted) -> None:
     crops, labels = striped_crops(60, seed=2)
     assert cross_val_score(clone(fitted.estimator_), crops, labels, cv=3).mean() > 0.8

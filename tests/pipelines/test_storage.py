@@ -8,6 +8,7 @@ from skimage import data
 
 from ferbench.errors import ModelFileError, NotFittedError, ParameterError, UnknownNameError
 from ferbench.pipelines import load_pipeline, make_pipeline
+from ferbench.pipelines.storage import check_folder
 from tests.pipelines.conftest import striped_crops
 
 
@@ -49,6 +50,58 @@ def test_it_is_loaded_behind_another_detector_which_is_tried_at_once(saved: Path
         load_pipeline(saved, detector="yunet(score_threshold=2)")
     with pytest.raises(UnknownNameError, match="yunet"):
         load_pipeline(saved, detector="yunett")
+
+
+def test_a_shipped_name_is_not_a_folder_that_is_called_so(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(saved.parent)
+    saved.rename("majority-like")
+    Path("majority-like").rename("tiny")
+    assert load_pipeline("tiny").family == "deep"
+    assert load_pipeline("./tiny").id == load_pipeline(Path("tiny")).id == "haar/hog/linear-svm@sklearn"
+
+
+def test_a_save_that_fails_leaves_what_was_there(fitted, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def full(estimator: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("skops.io.dump", full)
+    with pytest.raises(OSError, match="No space"):
+        fitted.save(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_folder_of_something_else_is_not_saved_over(fitted, saved: Path, tmp_path: Path) -> None:
+    check_folder(saved, fitted)
+    check_folder(tmp_path / "new", fitted)
+    training = tmp_path / "training"
+    (training / "checkpoints").mkdir(parents=True)
+    (training / "curve.svg").touch()
+    check_folder(training, fitted)
+    with pytest.raises(ModelFileError, match=r"model holds something else: got haar/hog/linear-svm@sklearn, expected"):
+        check_folder(saved, make_pipeline("haar", "hog", "linear-svm(C=3)"))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    check_folder(photos, fitted)
+    (photos / "me.jpg").touch()
+    with pytest.raises(ModelFileError, match=r"photos holds something else: got me\.jpg in it"):
+        check_folder(photos, fitted)
+    with pytest.raises(ModelFileError, match="got a file"):
+        check_folder(photos / "me.jpg", fitted)
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2"])
+def test_threads_are_a_number_above_zero(saved: Path, threads: object) -> None:
+    for name in ("tiny", saved):
+        with pytest.raises(ParameterError, match="threads: got"):
+            load_pipeline(name, threads=threads)
+
+
+def test_what_names_no_pipeline_is_said() -> None:
+    with pytest.raises(ParameterError, match="a saved pipeline is named: got None"):
+        load_pipeline(None)
 
 
 def test_an_exchanged_file_is_named(saved: Path) -> None:

@@ -52,6 +52,17 @@ def test_below_the_winners_cost_the_front_names_the_next(summary: Summary) -> No
     )
 
 
+def test_of_equals_below_the_winners_cost_the_fastest_is_named(summary: Summary) -> None:
+    rows = by_name(summary, "mini-xception-keras", "hog-linear-svm", "pca-svm")
+    tied = [
+        row.model_copy(update={"quality": row.quality.model_copy(update={"tie_group": 2})})
+        if row.row != "mini-xception-keras" else row
+        for row in rows
+    ]  # fmt: skip
+    quick = min((row for row in tied[1:]), key=lambda row: row.latency[0].stages["total"].p50)
+    assert f"below that, {quick.row} (" in sentences(summary, tied)[2]
+
+
 def test_a_baseline_is_never_recommended(summary: Summary) -> None:
     nothing = "No pipeline is shown to beat one that ignores the face, so there is nothing to choose yet."
     assert sentences(summary, by_name(summary, "majority"))[2] == nothing

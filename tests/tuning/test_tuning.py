@@ -49,6 +49,16 @@ def test_what_is_searched_unasked_is_what_the_classifier_has() -> None:
         search_space(parse_pipeline_id("hog/knn"), ["n_neighbors=1:2", "n_neighbors=3:4"])
 
 
+def test_a_range_of_a_real_parameter_is_one_of_real_numbers() -> None:
+    space = search_space(parse_pipeline_id("hog(cell=8)/rbf-svm"), ["C=1:100:log", "features.cell=4:8"])
+    assert [type(d.low) for d in space] == [float, int]
+    (neighbours,) = search_space(parse_pipeline_id("hog/knn"), ["n_neighbors=1:31"])
+    assert neighbours.values == range(1, 32)
+    for text in ("C=1:", "C=1||3", "C=1, gamma=2:3"):
+        with pytest.raises(ParameterError):
+            search_space(parse_pipeline_id("hog/rbf-svm"), [text])
+
+
 def test_values_go_where_they_belong() -> None:
     parts = with_values(parse_pipeline_id("haar/lbp(grid=7)/linear-svm(C=3)"), {"C": 0.5, "features.grid": 5})
     assert parts.id == "haar/lbp(grid=5)/linear-svm(C=0.5)@sklearn"
@@ -140,7 +150,7 @@ def test_trials_that_fall_behind_are_cut_short(tmp_path: Path) -> None:
             return 1 / n
 
     space = (parse_dimension("n_neighbors=1:50"),)
-    facts = {"metric": "accuracy", "scored": "nothing"}
+    facts = {"metric": "accuracy", "scored": "nothing", "dataset": "d", "split": "train", "revision": "r"}
     done = tune(parts, space, Scripted(), tmp_path, n_trials=20, seed=0, facts=facts)
     assert {trial.was_cut_short for trial in done[:5]} == {False}
     cut = [trial for trial in done if trial.was_cut_short]
@@ -151,7 +161,10 @@ def test_trials_that_fall_behind_are_cut_short(tmp_path: Path) -> None:
 
 
 def test_no_set_of_values_is_tried_twice_also_after_a_stop(tmp_path: Path) -> None:
-    parts, facts = parse_pipeline_id("hog/knn"), {"metric": "accuracy", "scored": "nothing"}
+    parts, facts = (
+        parse_pipeline_id("hog/knn"),
+        {"metric": "accuracy", "scored": "nothing", "dataset": "d", "split": "train", "revision": "r"},
+    )
     space = (parse_dimension("n_neighbors=1:3"), parse_dimension("weights=uniform|distance"))
 
     class Scripted:

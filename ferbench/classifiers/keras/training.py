@@ -75,6 +75,14 @@ def train(
     -------
     list of Epoch
         The training log.
+
+    Raises
+    ------
+    ParameterError
+        Something of the recipe cannot be with these faces, or the loss or what the network answers is no number any
+        more. The epochs before are in the checkpoint.
+    ModelFileError
+        The checkpoint is of another training.
     """
     if recipe.side and not 24 <= recipe.side <= min(crops.shape[1:]):
         raise ParameterError("side", got=recipe.side, expected=f"24 to {min(crops.shape[1:])}, the crops' own, or 0")
@@ -112,6 +120,12 @@ def train(
                 verbose=0,
                 callbacks=[] if recipe.schedule == "cosine" else [_Rate(recipe, log, steps)],
             ).history
+            if not np.isfinite(history["loss"][0]) or not _answers_in_numbers(model, crops[:8]):
+                raise ParameterError(
+                    f"the training diverged in epoch {index + 1}",
+                    got="a loss or probabilities that are no numbers",
+                    fix="lower learning_rate",
+                )
             scores = _score(model, *validation, recipe.batch_size) if validation is not None else (None, None)
             epoch = Epoch(
                 epoch=index + 1,
@@ -130,6 +144,11 @@ def train(
                 on_epoch(epoch)
     kept.apply()
     return log
+
+
+def _answers_in_numbers(model: keras.Model, crops: npt.NDArray[np.uint8]) -> bool:
+    answers = model(keras.ops.convert_to_tensor(crops[..., None], "float32"), training=False)
+    return bool(np.isfinite(keras.ops.convert_to_numpy(answers)).all())
 
 
 def _fed(data: EpochData, batch_size: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from ferbench.contracts import Session
 from ferbench.errors import DeviceError, MissingDependencyError, ParameterError
 
 __all__ = ["OnnxRuntime", "OnnxSession", "export_onnx"]
+
+# From 1.29 on ONNX Runtime notes what runs it, for its makers, unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 GPU_PROVIDER = "CUDAExecutionProvider"
 OPSET = 17
