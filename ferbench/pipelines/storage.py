@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -72,7 +73,7 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
         raise NotFittedError(f"{pipeline.id} is not fitted", fix="fit it before saving")
     folder.mkdir(parents=True, exist_ok=True)
     agreement = _kept_agreement(pipeline)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as made:  # a kill loses nothing that was there
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as made:  # until all is made, what was there stays
         names = _write_model(pipeline, Path(made))
         (folder / _RECORD).unlink(missing_ok=True)
         for name in names:
@@ -82,7 +83,7 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
 
 
 def check_folder(folder: Path, pipeline: Pipeline) -> None:
-    """Refuse a folder for a pipeline that holds something else than an earlier one of the same id, or its training.
+    """Refuse a folder for a pipeline that holds something else than an earlier one of the same parts, or its training.
 
     Raises
     ------
@@ -93,7 +94,8 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
         return
     if (folder / _RECORD).is_file():
         got = read_record(folder)["pipeline"]
-        if got == pipeline.id:
+        known = parse_pipeline_id(got)  # an export beside the network makes its own runtime the default
+        if replace(known, runtime=pipeline.parts.runtime) == pipeline.parts:
             return
     elif folder.is_dir():
         own = {"checkpoints", "training.csv", "architecture.json"}

@@ -76,6 +76,11 @@ def test_a_save_that_fails_leaves_what_was_there(fitted, saved: Path, monkeypatc
 def test_a_folder_of_something_else_is_not_saved_over(fitted, saved: Path, tmp_path: Path) -> None:
     check_folder(saved, fitted)
     check_folder(tmp_path / "new", fitted)
+    record = json.loads((saved / "pipeline.json").read_text())
+    exported = record | {"pipeline": "haar/se-resnet@onnx"}
+    (saved / "pipeline.json").write_text(json.dumps(exported))
+    check_folder(saved, make_pipeline("haar", "se-resnet"))
+    (saved / "pipeline.json").write_text(json.dumps(record))
     training = tmp_path / "training"
     (training / "checkpoints").mkdir(parents=True)
     (training / "curve.svg").touch()
