@@ -29,12 +29,21 @@ from ferbench.errors import RunError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ALPHA", "Scored", "compare_rows", "labels_of", "omnibus", "tie_numbers"]
+__all__ = ["ALPHA", "Scored", "compare_rows", "is_faster", "labels_of", "omnibus", "tie_numbers"]
 
 ALPHA = 0.05
 """Family-wise error rate at which two rows count as different."""
+LEAST_GAIN = 0.05
+"""Share of the time, and below it..."""
+LEAST_GAIN_MS = 0.05
+"""...milliseconds, that a pipeline must save to count as faster: less is a matter of the day."""
 
 Array = npt.NDArray[np.float64]
+
+
+def is_faster(ms: float, than: float) -> bool:
+    """Whether a time is below another by more than the day's chance can be."""
+    return than - ms > max(LEAST_GAIN * than, LEAST_GAIN_MS)
 
 
 @dataclass(frozen=True)

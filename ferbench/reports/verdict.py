@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ferbench.benchmarks.pairs import is_faster
 from ferbench.reports.context import DatasetView, RowView, percentile
 from ferbench.reports.formatting import count, interval, milliseconds, number, p_value, percent, points
 
@@ -121,8 +122,8 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
         return ("Choose by accuracy alone until latency is measured.",)
     looking = _looking(view)
     equals = [row for row in [best, *_ties(view, best)] if row in looking]
-    pick = min(equals, key=lambda row: row.p50 or 0.0)
-    is_fastest = pick is min(looking, key=lambda row: row.p50 or 0.0)
+    pick = next(row for row in equals if not _is_slow(row, equals))
+    is_fastest = not _is_slow(pick, looking)
     if pick is best:
         head: Sentence = ("Choose ", _name(best))
         reason = " whatever the budget" if is_fastest else f" wherever {_ms(best.p50)} a frame fit the budget"
@@ -135,12 +136,17 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
             *head,
             f"{reason}{link} nothing that looks at the face is faster." if len(looking) > 1 else f"{reason}.",
         )
-    cheaper = [row for row in view.front if (row.p50 or 0.0) < (pick.p50 or 0.0)]
+    cheaper = [row for row in view.front if is_faster(row.p50 or 0.0, pick.p50 or 0.0)]
     if not cheaper:
         return (*head, f"{reason}.")
     below = min(_with_ties(cheaper[-1], cheaper), key=lambda row: row.p50 or 0.0)
     value = below.accuracy.value if below.accuracy else None
     return (*head, f"{reason}; below that, ", _name(below), f" ({_ms(below.p50)}, {_percent(value)}).")
+
+
+def _is_slow(row: RowView, rivals: list[RowView]) -> bool:
+    """Whether one of some rows is faster by more than chance; of equals the one that is right most often is named."""
+    return any(is_faster(other.p50 or 0.0, row.p50 or 0.0) for other in rivals)
 
 
 def _beats_chance(view: DatasetView, best: RowView) -> bool:

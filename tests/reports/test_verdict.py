@@ -85,3 +85,18 @@ def test_without_a_score_the_verdict_points_to_the_reasons(make_summary: Callabl
 
 def test_synthetic_faces_are_called_synthetic(summary: Summary) -> None:
     assert "(240 synthetic faces)" in sentences(summary, summary.rows, dataset=1)[0]
+
+
+def test_of_equals_as_fast_as_each_other_the_one_that_is_right_most_often_is_named(summary: Summary) -> None:
+    rows = by_name(summary, "mini-xception-litert", "mini-xception-keras")
+    (latency,) = rows[0].latency
+    total = latency.stages["total"]
+    quicker = latency.model_copy(
+        update={"stages": {**latency.stages, "total": total.model_copy(update={"p50": total.p50 - 0.04})}}
+    )
+    alike = [
+        row.model_copy(update={"latency": [quicker if row.row.endswith("keras") else latency]}) for row in rows
+    ]  # fmt: skip
+    assert sentences(summary, alike)[2] == (
+        "Choose mini-xception-litert whatever the budget: nothing that looks at the face is faster."
+    )

@@ -7,17 +7,12 @@ from itertools import pairwise
 
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable, accuracy
 from ferbench.benchmarks.checks.wording import ms, named, percent, points
-from ferbench.benchmarks.pairs import ALPHA
+from ferbench.benchmarks.pairs import ALPHA, is_faster
 from ferbench.benchmarks.records import Comparison, DatasetSummary, LatencySummary, RowSummary, both_ways
 
 __all__ = ["difference_within_noise", "no_baseline", "not_better_than_majority", "slower_and_not_better"]
 
 _RANK = {"baseline": 0, "classical": 1, "deep": 2}
-LEAST_GAIN = 0.05
-"""Share of the time, and below it..."""
-LEAST_GAIN_MS = 0.05
-"""...milliseconds, that a pipeline must save to count as faster: less is a matter of the day."""
-
 Pairs = Mapping[tuple[str, str], Comparison]
 
 
@@ -94,7 +89,7 @@ def _simpler_equal(row: RowSummary, rivals: list[RowSummary], pairs: Pairs) -> R
         if pair is None or pair.verdict == "better" or not _is_simpler(other, row):
             continue
         mine, theirs = _p50(row, other), _p50(other, row)
-        if mine - theirs > max(LEAST_GAIN * mine, LEAST_GAIN_MS):
+        if is_faster(theirs, mine):
             good.append((theirs, other.row, other))
     return min(good)[2] if good else None
 
