@@ -341,6 +341,19 @@ def test_fused_batch_norms_train_as_keras_own() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3 * np.abs(theirs - before).max() + 1e-6)
 
 
+def test_batch_norms_behind_a_dense_layer_train_in_half_precision() -> None:
+    import keras
+
+    from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
+
+    x, y = np.random.default_rng(0).normal(size=(32, 4)).astype("float32"), np.eye(2, dtype="float32")[[0, 1] * 16]
+    layers = [keras.Input((4,)), keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+    model = fuse_batch_norms(keras.Sequential(layers))
+    model.compile("sgd", "mse", jit_compile=False)
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+    assert np.any(np.asarray(model.layers[1].moving_mean))
+
+
 def test_a_training_starts_from_another_network(network, plain, tmp_path: Path) -> None:
     crops, labels = striped_crops(60)
     start = network.estimator_.model_

@@ -19,9 +19,9 @@ class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc] 
     """The same layer, its weights and its results included, but for rounding: see :func:`fuse_batch_norms`."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise (N, h, w, C) by the batch's own statistics while training, else by the moving ones."""
-        if not training:
-            return super().call(inputs, training=False, mask=mask)
+        """Normalise by the batch's own statistics while training, else by the moving ones; (N, h, w, C) at once."""
+        if not training or len(inputs.shape) != 4:
+            return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
         none = tf.zeros([0])
