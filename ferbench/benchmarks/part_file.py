@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ferbench.benchmarks.cells import SCHEMA, Part, digest
+from ferbench.digests import file_digest
 from ferbench.errors import RunError
 
 __all__ = ["ReadPart", "first_problem", "read_part"]
@@ -80,7 +80,7 @@ def _verified(path: Path, files: list[Path]) -> Part:
         raise ValueError("it belongs to another cell")
     for name, expected in document["files"].items():
         files.append(home / name)
-        if hashlib.sha256((home / name).read_bytes()).hexdigest() != expected:
+        if file_digest(home / name) != expected:
             raise ValueError(f"{name} was changed")
     if part.cell.kind == "fit" and part.status == "ok":
         files.append(home / "artefacts" / part.cell.id)

@@ -21,11 +21,9 @@ from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
 from ferbench.pipelines.lineage import ancestors_of, chosen_on
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
+from ferbench.pipelines.storage import RECORD
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
-
-_RECORD = "pipeline.json"
-
 
 class _LabelNames(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -99,7 +97,7 @@ class SavedPipeline:
         """Copy the record and the files that it names, and nothing else of the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for name in (*self.files, _RECORD):
+            for name in (*self.files, RECORD):
                 shutil.copyfile(self.folder / name, folder / name)
         except OSError as error:
             raise ModelFileError(f"cannot copy {error.filename}", got=error.strerror, fix="save it again") from error
@@ -136,7 +134,7 @@ def read_saved(name: str, base: Path) -> SavedPipeline:
     """
     known = shipped()
     folder = known.get(name, base / Path(name).expanduser())
-    path = folder / _RECORD
+    path = folder / RECORD
     if not path.is_file():
         raise ModelFileError(
             f"no saved pipeline {name!r}", got=f"no {path}", expected=f"such a folder, or one of {', '.join(known)}"

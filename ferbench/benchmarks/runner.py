@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +26,7 @@ from ferbench.benchmarks.suite import Suite
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.summary_file import OtherVersionError
 from ferbench.benchmarks.work import check_component
+from ferbench.digests import file_digest
 from ferbench.errors import InvalidSuiteError, ModelFileError, RunError
 from ferbench.pipelines.spec import is_network
 from ferbench.pipelines.storage import check_files, read_record
@@ -175,7 +175,7 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
 
         stamp = run.stamp()
         summary = write_summary(run, plan, command)
-        write_atomically(run.folder / _DERIVED, f"{stamp} {_digest(run.folder / _TABLE)}".encode())
+        write_atomically(run.folder / _DERIVED, f"{stamp} {file_digest(run.folder / _TABLE)[:16]}".encode())
         run.mark_latest()
     return Outcome(run, summary, len(pending))
 
@@ -187,7 +187,7 @@ def _current_summary(run: Run) -> Summary | None:
         return None
     # Merged runs, and those of before, have the stamp alone.
     stamp, _, table = known.read_text(encoding="utf-8", errors="replace").partition(" ")
-    if stamp != run.stamp() or (table and table != _digest(run.folder / _TABLE)):
+    if stamp != run.stamp() or (table and table != file_digest(run.folder / _TABLE)[:16]):
         return None
     try:
         return run.summary()
@@ -195,10 +195,6 @@ def _current_summary(run: Run) -> Summary | None:
         raise
     except RunError:
         return None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _discard_damaged(run: Run, pending: Sequence[Cell]) -> None:

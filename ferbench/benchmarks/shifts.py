@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from ferbench.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from ferbench.benchmarks.evidence import Estimate
+from ferbench.benchmarks.record import Record
 from ferbench.errors import UnknownNameError
 from ferbench.labels import ContemptPolicy
 
@@ -24,11 +25,7 @@ MissingPolicy = Literal["error", "drop", "wrong"]
 """What becomes of faces whose expression a pipeline never learnt, contempt apart."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Corruptions(_Strict):
+class Corruptions(Record):
     """The ``corruptions:`` block: every row is scored on spoilt faces, too."""
 
     model_config = ConfigDict(strict=True)
@@ -61,7 +58,7 @@ class Corruptions(_Strict):
         return sorted(set(severities))
 
 
-class Cross(_Strict):
+class Cross(Record):
     """The ``cross:`` block: every pipeline that learnt from one data set is scored on all the others, too."""
 
     model_config = ConfigDict(strict=True)
@@ -74,7 +71,7 @@ class Cross(_Strict):
     )
 
 
-class RobustnessSummary(_Strict):
+class RobustnessSummary(Record):
     """How one row fares on spoilt faces of one data set. Accuracies are end to end: a missed face is wrong."""
 
     row: str
@@ -98,7 +95,7 @@ class RobustnessSummary(_Strict):
     )
 
 
-class TransferSummary(_Strict):
+class TransferSummary(Record):
     """One cell of the cross-dataset matrix: a row that learnt from one data set, scored on another or on its own."""
 
     row: str
@@ -122,7 +119,7 @@ class TransferSummary(_Strict):
     )
 
 
-class GeneralisationSummary(_Strict):
+class GeneralisationSummary(Record):
     """What a row keeps of its accuracy elsewhere: its own data set against the others (Torralba and Efros, 2011)."""
 
     row: str

@@ -10,7 +10,7 @@ from typing import Any
 from ferbench.errors import ModelFileError, UnknownNameError
 from ferbench.pipelines.artefacts import EXPORTS, model_file
 from ferbench.pipelines.spec import complete, parse_pipeline_id
-from ferbench.pipelines.storage import read_record, write_record
+from ferbench.pipelines.storage import RECORD, read_record, write_record
 from ferbench.specs import Spec
 
 __all__ = ["add_model", "check_target"]
@@ -33,7 +33,7 @@ def check_target(folder: Path, source: Path) -> None:
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if (folder / "pipeline.json").is_file() and _network(read_record(folder)) == _network(read_record(source)):
+    if (folder / RECORD).is_file() and _network(read_record(folder)) == _network(read_record(source)):
         return
     raise ModelFileError(
         f"{folder} holds something else",
@@ -67,7 +67,7 @@ def add_model(folder: Path, source: Path, runtime: Spec, content: bytes, agreeme
     if name is None:
         raise UnknownNameError("runtime to export to", runtime.name, EXPORTS)
     origin = read_record(source)
-    record = read_record(folder) if (folder / "pipeline.json").exists() else origin | {"files": {}, "agreement": {}}
+    record = read_record(folder) if (folder / RECORD).exists() else origin | {"files": {}, "agreement": {}}
     parts = parse_pipeline_id(origin["pipeline"])
     id_ = complete(parts.detector, parts.features, parts.classifier, runtime).id
     if id_ != record["pipeline"]:  # its metrics are those of another model than this

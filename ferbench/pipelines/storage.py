@@ -27,6 +27,7 @@ from ferbench.specs import Spec, parse_spec
 
 __all__ = [
     "FORMAT",
+    "RECORD",
     "check_files",
     "check_folder",
     "check_runtime",
@@ -39,7 +40,8 @@ __all__ = [
     "write_record",
 ]
 
-_RECORD = "pipeline.json"
+RECORD = "pipeline.json"
+"""Name of the file that makes a folder a saved pipeline."""
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -75,7 +77,7 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
     agreement = _kept_agreement(pipeline)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as made:  # until all is made, what was there stays
         names = _write_model(pipeline, Path(made))
-        (folder / _RECORD).unlink(missing_ok=True)
+        (folder / RECORD).unlink(missing_ok=True)
         for name in names:
             os.replace(Path(made) / name, folder / name)
     write_record(folder, _describe(pipeline, names, folder) | {"metrics": metrics or {}, "agreement": agreement})
@@ -92,7 +94,7 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
     """
     if not folder.exists():
         return
-    if (folder / _RECORD).is_file():
+    if (folder / RECORD).is_file():
         got = read_record(folder)["pipeline"]
         known = parse_pipeline_id(got)  # an export beside the network makes its own runtime the default
         if replace(known, runtime=pipeline.parts.runtime) == pipeline.parts:
@@ -130,9 +132,9 @@ def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, A
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write ``pipeline.json`` in one step."""
-    new = folder / "pipeline.json.new"
+    new = folder / f"{RECORD}.new"
     new.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, folder / "pipeline.json")
+    os.replace(new, folder / RECORD)
 
 
 def _write_model(pipeline: Pipeline, folder: Path) -> list[str]:
@@ -233,7 +235,7 @@ def find_saved(name: str | Path) -> Path:
     if isinstance(name, str) and name in built_in:  # a folder that is called so is ./tiny
         return built_in[name]
     folder = Path(name)
-    if (folder / "pipeline.json").is_file():
+    if (folder / RECORD).is_file():
         return folder
     if folder.is_file() and folder.suffix in _PICKLES:
         raise ModelFileError(
@@ -242,7 +244,7 @@ def find_saved(name: str | Path) -> Path:
     if folder.exists() or folder.name != str(name):
         # Something with a folder in it is meant as a path, not as the name of a shipped pipeline.
         what = "is no saved pipeline" if folder.exists() else "does not exist"
-        raise ModelFileError(f"{folder} {what}", expected="a folder with pipeline.json")
+        raise ModelFileError(f"{folder} {what}", expected=f"a folder with {RECORD}")
     if str(name) in presets():
         raise NotFittedError(
             f"{name} is a preset and not trained", fix=f"ferbench train {name} --dataset NAME --out FOLDER"
@@ -253,12 +255,12 @@ def find_saved(name: str | Path) -> Path:
 def shipped() -> dict[str, Path]:
     """Folders of the pipelines that come with the package, by name."""
     root = Path(str(resources.files("ferbench.pipelines") / "shipped"))
-    return {file.parent.name: file.parent for file in sorted(root.glob("*/pipeline.json"))}
+    return {file.parent.name: file.parent for file in sorted(root.glob(f"*/{RECORD}"))}
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """What ``pipeline.json`` says, checked for form."""
-    path = folder / "pipeline.json"
+    path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
