@@ -67,7 +67,11 @@ class AligningDetector(Detector, Protocol):
 
 @runtime_checkable
 class FeatureExtractor(Protocol):
-    """A scikit-learn transformer from crops (N, h, w) uint8 gray to (N, D) float32."""
+    """A scikit-learn transformer from crops (N, h, w) uint8 gray to (N, D) float32.
+
+    Where it has a method ``check_parameters()``, its values are looked at before any face is read:
+    :class:`ParameterError` if one cannot be.
+    """
 
     def fit(self, X: npt.NDArray[np.uint8], y: Any = None) -> Self:
         """Learn what there is to learn (nothing, for LBP or HOG)."""
@@ -82,7 +86,8 @@ class FeatureExtractor(Protocol):
 class Classifier(Protocol):
     """A scikit-learn classifier whose ``classes_`` are label names.
 
-    A network has the attribute ``takes_crops = True`` and takes (N, h, w) uint8 crops instead of features.
+    A network has the attribute ``takes_crops = True`` and takes (N, h, w) uint8 crops instead of features. As with
+    features, ``check_parameters()`` is asked before any face is read.
     """
 
     classes_: npt.NDArray[np.str_]

@@ -19,7 +19,7 @@ from typing import Any
 from ferbench.errors import FerbenchError, MissingDependencyError, ParameterError, UnknownNameError
 from ferbench.specs import Spec, parse_spec
 
-__all__ = ["GROUPS", "Entry", "create", "entries", "entry"]
+__all__ = ["GROUPS", "Entry", "check_values", "create", "entries", "entry"]
 
 GROUPS = ("detectors", "features", "classifiers", "runtimes", "datasets")
 """The kinds of component; the entry-point group of each is ``ferbench.<kind>``."""
@@ -344,3 +344,23 @@ def create(group: str, spec: str | Spec, **defaults: Any) -> Any:
         raise UnknownNameError(f"parameter of {group[:-1]} {spec.name!r}:", unknown[0], parameters)
     extra = {k: v for k, v in defaults.items() if k in parameters and k not in spec.params}
     return factory(**extra, **spec.params)
+
+
+def check_values(component: object) -> None:
+    """Have a component look at its parameters' values before it is used.
+
+    By its own ``check_parameters()``, where it has one; a scikit-learn estimator by scikit-learn's constraints.
+
+    Raises
+    ------
+    ParameterError
+        A value cannot be.
+    """
+    if hasattr(component, "check_parameters"):
+        component.check_parameters()
+    elif hasattr(component, "_parameter_constraints") and hasattr(component, "_validate_params"):
+        try:
+            component._validate_params()
+        except ValueError as error:
+            what = f"{type(component).__name__} has a parameter that cannot be"
+            raise ParameterError(what, got=str(error)) from error

@@ -25,6 +25,7 @@ from ferbench.pipelines.storage import RECORD
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
 
+
 class _LabelNames(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -24,9 +24,10 @@ from ferbench.errors import (
     MissingDependencyError,
     ParameterError,
     RunError,
+    ShapeError,
     UnknownNameError,
 )
-from ferbench.registry import create
+from ferbench.registry import check_values, create
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,10 +93,10 @@ def check_component(group: str, spec: str, place: str) -> None:
         If it has no such parameter, or not with such a value.
     """
     try:
-        create(group, spec)
+        check_values(create(group, spec))
     except MissingDependencyError:
         return  # its cells will be skipped, and say what is missing
-    except (UnknownNameError, ParameterError) as error:
+    except (UnknownNameError, ParameterError, ShapeError) as error:
         raise InvalidSuiteError(f"{place}: {spec}: {error}") from error
 
 

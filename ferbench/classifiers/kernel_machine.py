@@ -90,7 +90,8 @@ class KernelSVM(TemperatureScaled):
     def _check_rows(self, rows: Matrix) -> None:
         """Refuse rows that the kernel does not take."""
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         for name in ("C", "memory_mb", "cache_mb"):
             check_positive(name, getattr(self, name))
         if isinstance(self.n_components, bool) or not isinstance(self.n_components, int) or self.n_components < 1:

@@ -80,7 +80,8 @@ class KernelRidge(TemperatureScaled):
         self.memory_mb = memory_mb
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         for name in ("alpha", "gamma", "memory_mb"):
             check_positive(name, getattr(self, name))
         if not isinstance(self.mirrored, bool | np.bool_):

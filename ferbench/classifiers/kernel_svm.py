@@ -45,8 +45,9 @@ class _GammaSVM(KernelSVM):
         super().__init__(C, balanced, approximation, n_components, memory_mb, cache_mb, random_state)
         self.gamma = gamma
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
         if self.gamma != "scale":
             check_positive("gamma", self.gamma)
 
@@ -135,8 +136,9 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
         products for each class of a face.
     """
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
         if self.approximation == "additive" and self.gamma != "scale":
             raise ParameterError(
                 "the additive χ² kernel has no gamma", got=repr(self.gamma), fix="leave gamma out, or use nystroem"

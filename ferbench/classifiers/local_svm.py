@@ -62,7 +62,8 @@ class LocalSVM(TemperatureScaled):
         self.n_iter = n_iter
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         check_positive("C", self.C)
         for name, least in (("n_neighbors", 2), ("n_iter", 1)):
             value = getattr(self, name)

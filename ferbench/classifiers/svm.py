@@ -96,7 +96,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             Values that are not finite, or a single class.
         """
         rows, labels = check_training_set(X, y)
-        self._check_parameters()
+        self.check_parameters()
         self.classes_ = np.unique(labels)
         part, held_out = hold_out(labels, self.random_state, self._held_out, self._calibration_share)
         self.temperature_ = 1.0
@@ -120,7 +120,8 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """(N, C) float32 scores, one column a class even for two classes; higher is likelier."""
         return self._scores(check_rows(self, X))
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         raise NotImplementedError
 
     def _fit_scores(self, rows: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> None:
@@ -222,7 +223,8 @@ class LinearSVM(TemperatureScaled):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         check_positive("C", self.C)
         check_positive("max_iter", self.max_iter)
 

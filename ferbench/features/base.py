@@ -132,6 +132,10 @@ class StatelessFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         self.transform(check_crops(X)[:1])
         return self
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, :class:`ShapeError` if 48×48 pixels are too few."""
+        self.transform(np.zeros((1, 48, 48), np.uint8))
+
     def transform(self, X: Crops) -> Matrix:
         """Features (N, D) float32 of crops (N, h, w) uint8."""
         raise NotImplementedError

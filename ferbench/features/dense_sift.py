@@ -119,7 +119,7 @@ class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.sample = sample
         self.random_state = random_state
 
-    def _check_parameters(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    def _sizes_and_levels(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
         sizes = check_numbers("sizes", self.sizes, 4, 512)
         check_integer("step", self.step, 1)
         check_number("blur", self.blur, 0, 10)
@@ -143,9 +143,13 @@ class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             )
         return sizes, levels
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        self._sizes_and_levels()
+
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Learn principal components and vocabulary from descriptors of the crops."""
-        sizes, _ = self._check_parameters()
+        sizes, _ = self._sizes_and_levels()
         drawn = self._draw(check_crops(X), sizes)
         if len(drawn) < max(self.words, self.components or 0):
             raise ParameterError(
@@ -238,7 +242,7 @@ class DenseSIFT(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def transform(self, X: Crops) -> Matrix:
         """(N, D) float32: level by level, in each its cells from the top left, in each the words."""
         require_fitted(self, "words_")
-        sizes, levels = self._check_parameters()
+        sizes, levels = self._sizes_and_levels()
         crops = check_crops(X)
         centres = np.concatenate(self._positions(crops.shape[1:], sizes))
         _, height, width = crops.shape

@@ -11,6 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from ferbench.errors import DataError, ParameterError
 from ferbench.features.base import Crops, Matrix, check_crops, check_integer, require_fitted
 from ferbench.features.pca import PCAFeatures
+from ferbench.features.union import make_features
+from ferbench.registry import check_values
 
 __all__ = ["Fisherfaces"]
 
@@ -48,6 +50,11 @@ class Fisherfaces(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.n_components = n_components
         self.of = of
         self.random_state = random_state
+
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, in ``of``, too."""
+        check_integer("n_components", self.n_components, 1)
+        check_values(make_features(self.of))
 
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Find the discriminants of the labels ``y`` (N,).

@@ -75,6 +75,10 @@ class Landmarks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         given = (self.parts,) if isinstance(self.parts, str) else tuple(self.parts)
         return tuple(check_choice("parts", part, PARTS) for part in given or ("",))
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        self._check_parts()
+
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Find the mean shape of the crops.
 

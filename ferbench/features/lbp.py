@@ -84,7 +84,7 @@ class LBP(StatelessFeatures):
         self.norm = norm
         self.compound = compound
 
-    def _check_parameters(self) -> tuple[float, ...]:
+    def _checked_radii(self) -> tuple[float, ...]:
         check_integer("grid", self.grid, 1)
         check_integer("points", self.points, 4, _MAX_POINTS)
         radii = check_numbers("radius", self.radius, 0, 100)
@@ -105,7 +105,7 @@ class LBP(StatelessFeatures):
 
     def transform(self, X: Crops) -> Matrix:
         """(N, D) float32: radius by radius, histogram by histogram, in each its cells from the top left."""
-        radii = self._check_parameters()
+        radii = self._checked_radii()
         crops = check_crops(X, minimum=max(self.grid, 2 * math.ceil(max(radii)) + 1))
         n, h, w = crops.shape
         bins = compound_bins(self.compound, self.points, self.method)

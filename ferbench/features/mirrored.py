@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from ferbench.errors import NotFittedError
 from ferbench.features.base import Crops, Matrix, check_crops
 from ferbench.features.union import make_features
+from ferbench.registry import check_values
 
 __all__ = ["Mirrored"]
 
@@ -39,6 +40,10 @@ class Mirrored(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def __init__(self, of: str = "hog") -> None:
         self.of = of
+
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, in ``of``, too."""
+        check_values(make_features(self.of))
 
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Fit the features to the crops."""

@@ -69,7 +69,8 @@ class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.bins = bins
         self.neutral = neutral
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         check_choice("method", self.method, METHODS)
         check_integer("grid", self.grid, 1)
         check_integer("bins", self.bins, 0, 64)
@@ -82,7 +83,7 @@ class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         DataError
             No face has that label, or there are no labels.
         """
-        self._check_parameters()
+        self.check_parameters()
         crops = check_crops(X, minimum=max(self.grid, _SMALLEST))
         if self.neutral is not None:
             labels = np.asarray(y)
@@ -124,7 +125,7 @@ class OpticalFlow(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
             Mean movement to the right and down, in shares of the crop's width and height; then for each direction,
             counted from the right towards the bottom, the mean length of the movements that go there.
         """
-        self._check_parameters()
+        self.check_parameters()
         _check_pair(before, after)
         check_crops(after, minimum=self.grid)
         out = np.empty((len(after), (2 + self.bins) * self.grid**2), np.float32)

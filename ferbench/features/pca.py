@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
-from ferbench.features.base import Crops, Matrix, check_crops, check_integer
+from ferbench.features.base import Crops, Matrix, check_crops, check_flag, check_integer
 from ferbench.features.union import make_features
+from ferbench.registry import check_values
 
 __all__ = ["PCAFeatures"]
 
@@ -71,21 +72,28 @@ class PCAFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.max_fit_samples = max_fit_samples
         self.random_state = random_state
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, in ``of``, too."""
+        self._check_own()
+        check_values(make_features(self.of))
+
+    def _check_own(self) -> None:
+        check_integer("n_components", self.n_components, 1)
+        check_flag("whiten", self.whiten)
+        check_flag("normalise", self.normalise)
+        if self.max_fit_samples is not None:
+            check_integer("max_fit_samples", self.max_fit_samples, 2)
+
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Find the components of the crops' features."""
         from sklearn.decomposition import PCA
 
-        check_integer("n_components", self.n_components, 1)
-        for name in ("whiten", "normalise"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ParameterError(f"parameter {name}", got=repr(getattr(self, name)), expected="True or False")
-        crops = check_crops(X)
-        if self.max_fit_samples is not None:
-            most = check_integer("max_fit_samples", self.max_fit_samples, 2)
-            if len(crops) > most:
-                drawn = np.random.default_rng(self.random_state).choice(len(crops), most, replace=False)
-                drawn.sort()
-                crops, y = crops[drawn], None if y is None else np.asarray(y)[drawn]
+        self._check_own()
+        crops, most = check_crops(X), self.max_fit_samples
+        if most is not None and len(crops) > most:
+            drawn = np.random.default_rng(self.random_state).choice(len(crops), most, replace=False)
+            drawn.sort()
+            crops, y = crops[drawn], None if y is None else np.asarray(y)[drawn]
         self.features_ = make_features(self.of).fit(crops, y)
         rows = self.features_.transform(crops)
         if self.n_components > min(rows.shape):

@@ -97,7 +97,8 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.sample = sample
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
         check_integer("n_filters", self.n_filters, 1)
         check_choice("filters", self.filters, FILTERS)
         check_integer("size", self.size, 2, 64)
@@ -119,7 +120,7 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Learn the whitening, and the filters where they are not random, from patches of the crops."""
-        self._check_parameters()
+        self.check_parameters()
         crops = self._check_size(X)
         rng = np.random.default_rng(self.random_state)
         patches = self._draw(crops, rng)
@@ -171,7 +172,7 @@ class RandomConvolutions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Crops) -> Matrix:
         """(N, 2 * n_filters * grid * grid) float32: cell by cell, in each what exceeds and then what falls below."""
         require_fitted(self, "filters_")
-        self._check_parameters()
+        self.check_parameters()
         crops = self._check_size(X)
         rows, columns = ((side - self.size) // self.step + 1 for side in crops.shape[1:])
         down, across = _starts(rows, self.grid), _starts(columns, self.grid)

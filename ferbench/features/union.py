@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ferbench.errors import NotFittedError, ParameterError
 from ferbench.features.base import Crops, Matrix, check_crops, check_numbers
-from ferbench.registry import create
+from ferbench.registry import check_values, create
 
 __all__ = ["Union", "make_features"]
 
@@ -53,14 +53,23 @@ class Union(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def fit(self, X: Crops, y: Any = None) -> Self:
         """Make the parts and fit each to the crops."""
+        self._check_own()
+        self.parts_ = [make_features(spec).fit(check_crops(X), y) for spec in self.of]
+        return self
+
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, in the parts, too."""
+        self._check_own()
+        for spec in self.of:
+            check_values(make_features(spec))
+
+    def _check_own(self) -> None:
         if isinstance(self.of, str) or not len(self.of):
             raise ParameterError("parameter of", got=repr(self.of), expected="a list of specs of features")
         if self.weights is not None and len(check_numbers("weights", self.weights, 0, 1e6)) != len(self.of):
             raise ParameterError(
                 "parameter weights", got=repr(self.weights), expected=f"{len(self.of)} numbers, one for each part"
             )
-        self.parts_ = [make_features(spec).fit(check_crops(X), y) for spec in self.of]
-        return self
 
     def transform(self, X: Crops) -> Matrix:
         """(N, D1 + D2 + ...) float32."""

@@ -21,7 +21,7 @@ from ferbench.pipelines.crops import check_crops, crop_faces, resize_crops
 from ferbench.pipelines.learning import check_calibration_faces, training_faces
 from ferbench.pipelines.spec import Family, PipelineParts, complete
 from ferbench.pipelines.whole import whole_images, with_stand_ins
-from ferbench.registry import create, entry
+from ferbench.registry import check_values, create, entry
 from ferbench.samples import Samples
 from ferbench.specs import Spec, parse_spec
 
@@ -176,18 +176,11 @@ class Pipeline:
         """
         check_fit_runtime(self.parts.runtime)
         estimator = self._make_estimator()
-        if self.has_cacheable_features:  # which see one crop when they are fitted, and learn nothing but its shape
-            estimator[0].fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
         for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
-            if hasattr(step, "_check_parameters"):
-                step._check_parameters()
-            elif hasattr(step, "recipe"):
-                _ = step.recipe  # a network's recipe checks itself when it is made
-            elif hasattr(step, "_parameter_constraints"):
-                try:
-                    step._validate_params()
-                except ValueError as error:
-                    raise ParameterError(f"{self.id} has a parameter that cannot be", got=str(error)) from error
+            if getattr(step, "is_stateless", False):  # what learns nothing can be tried on a crop of the right size
+                step.fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
+            else:
+                check_values(step)
 
     def fit_from_features(self, F: npt.NDArray[np.float32], y: npt.ArrayLike, *, label_space: LabelSpace) -> Self:
         """Learn from features (N, D) that :meth:`features_of` computed earlier."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ferbench.errors import ImageError, ShapeError
 from ferbench.faces import Faces
-from ferbench.registry import create
+from ferbench.registry import check_values, create
 from ferbench.testing.requirements import close, face_like_crops, require, require_error
 
 __all__ = ["check_classifier", "check_detector", "check_features"]
@@ -58,6 +58,7 @@ def check_features(features: Any, *, size: int = 48) -> None:
     from sklearn.base import clone
 
     features = create("features", features) if isinstance(features, str) else features
+    check_values(features)
     crops = face_like_crops(60, size)
     before, parameters = crops.copy(), repr(features.get_params())
     labels = np.array(["happy", "neutral", "sad"])[np.arange(60) % 3]
@@ -90,6 +91,7 @@ def check_classifier(classifier: Any, *, save: bool = True) -> None:
     from sklearn.utils import get_tags
 
     classifier = create("classifiers", classifier) if isinstance(classifier, str) else classifier
+    check_values(classifier)
     rng = np.random.default_rng(0)
     labels = np.array(["angry", "happy", "sad"])[np.arange(90) % 3]
     rows = (rng.normal(size=(90, 20)) + 2 * np.eye(3, 20)[np.arange(90) % 3]).astype(np.float32)

@@ -129,6 +129,10 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The training part of the parameters."""
         return Recipe(**{field.name: getattr(self, field.name) for field in fields(Recipe)})
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value of the recipe cannot be."""
+        _ = self.recipe  # checks itself
+
     def fit(
         self,
         X: npt.NDArray[np.uint8],
