@@ -16,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.records import Ancestor, Pretrained
-from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
-from ferbench.pipelines.lineage import ancestors_of, chosen_on
+from ferbench.pipelines.lineage import ancestors_of, seen
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 from ferbench.pipelines.storage import RECORD
 
@@ -181,18 +180,13 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
         If the pipeline, a teacher of it or the network whose weights it began with learnt from the very faces that
         would be scored, or its settings were chosen on them, or it does not know an expression among them.
     """
-    known = saved.trained_on
-    own = {key: value for key, value in known.items() if key not in ("ancestors", "members")}
-    seen = [("it was trained on", own), *(("its settings were chosen on", faces) for faces in chosen_on(known))]
-    seen += [(f"its {one['role']} {one['name']} learnt from", one) for one in ancestors_of(known)]
-    for how, faces in seen:
-        if has_learnt_from(faces, dataset=facts.spec, revision=facts.revision, split=scored):
-            raise InvalidSuiteError(
-                f"{place}: {saved.name} would be scored on faces that {how}",
-                got=f"{faces['dataset']} {faces['split']}, and {facts.spec} {scored} is scored",
-                expected="a split that it has not seen",
-                fix="score another split, or remove the pipeline",
-            )
+    if known := seen(saved.trained_on, dataset=facts.spec, revision=facts.revision, split=scored):
+        raise InvalidSuiteError(
+            f"{place}: {saved.name} would be scored on faces that {known.how}",
+            got=f"{known.faces['dataset']} {known.faces['split']}, and {facts.spec} {scored} is scored",
+            expected="a split that it has not seen",
+            fix="score another split, or remove the pipeline",
+        )
     if unknown := [label for label in facts.labels if label not in saved.labels]:
         raise InvalidSuiteError(
             f"{place}: {saved.name} is a model from another label space than {facts.spec}",

@@ -10,10 +10,9 @@ from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.pretrained import SavedPipeline
 from ferbench.benchmarks.shifts import Corruptions, Cross, MissingPolicy
-from ferbench.datasets import has_learnt_from
 from ferbench.errors import InvalidSuiteError, LabelError
 from ferbench.labels import ContemptPolicy
-from ferbench.pipelines.lineage import ancestors_of
+from ferbench.pipelines.lineage import seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +114,7 @@ def fitted_transfers(
         for spec, target in targets.items():
             if spec == quality.dataset:
                 continue
-            records = [learnt, *([{**learnt, "split": tuned}] if tuned else [])]
-            if reason := _overlap(records, target):
+            if reason := _overlap({**learnt, "tuned_on": {**learnt, "split": tuned}} if tuned else learnt, target):
                 refused.append(Refusal(quality.row, own.spec, spec, reason))
                 continue
             _check_labels(cross, quality.row, own.labels, target, place[quality.row])
@@ -146,11 +144,9 @@ def saved_transfer(
         If no policy says what becomes of an expression.
     """
     known = saved.trained_on
-    # Ancestors first: the record of the pipeline itself answers for them too, with another data set's name.
-    records = [one for one in (*ancestors_of(known), known, known.get("tuned_on")) if isinstance(one, dict)]
     learnt = known.get("dataset")
     name = learnt if isinstance(learnt, str) else "unknown"
-    if reason := _overlap(records, target):
+    if reason := _overlap(known, target):
         return Refusal(row, name, target.facts.spec, reason)
     if set(target.facts.labels) <= set(saved.labels):
         return None
@@ -158,16 +154,16 @@ def saved_transfer(
     return _cross_cell(cross, row, pipeline, {"saved": saved.content, "trained_on": name}, "", target)
 
 
-def _overlap(records: Iterable[Mapping[str, Any]], target: Target) -> str | None:
-    """Why a model of these records must not be scored on the target, or None."""
+def _overlap(trained_on: Mapping[str, Any], target: Target) -> str | None:
+    """Why a model of this record must not be scored on the target, or None."""
     facts = target.facts
-    for record in records:
-        if has_learnt_from(record, dataset=facts.spec, revision=facts.revision, split=target.split):
-            return (
-                f"it learnt from these pictures: {record['dataset']} {record['split']} "
-                f"shows what {facts.spec} {target.split} shows"
-            )
-    return None
+    known = seen(trained_on, dataset=facts.spec, revision=facts.revision, split=target.split)
+    if known is None:
+        return None
+    faces = known.faces
+    return (
+        f"{known.how} these pictures: {faces['dataset']} {faces['split']} shows what {facts.spec} {target.split} shows"
+    )
 
 
 def _check_labels(cross: Cross, row: str, known: Sequence[str], target: Target, place: str) -> None:

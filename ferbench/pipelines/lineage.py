@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ferbench.datasets import has_learnt_from
 from ferbench.pipelines.storage import find_saved, read_record
 
-__all__ = ["FACES", "INITIAL", "SEARCHED", "TEACHER", "ancestors_of", "as_ancestors", "chosen_on"]
+__all__ = ["FACES", "INITIAL", "SEARCHED", "TEACHER", "Seen", "ancestors_of", "as_ancestors", "chosen_on", "seen"]
 
 TEACHER, INITIAL = "teacher", "initial weights"
 FACES = ("dataset", "split", "revision")
@@ -31,6 +32,33 @@ def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in chosen_on(member)
     ]
     return _once([*(dict(one) for one in own if isinstance(one, dict)), *inner])
+
+
+class Seen(NamedTuple):
+    """That a model knows faces: ``how``, such as "it was trained on", and the record that names them."""
+
+    how: str
+    faces: Mapping[str, Any]
+
+
+def seen(trained_on: Mapping[str, Any], *, dataset: str, revision: str, split: str) -> Seen | None:
+    """How a model of this record knows some faces: what it learnt from first, then choices, then those before it.
+
+    Parameters
+    ----------
+    trained_on : mapping
+        The record of the training, as a saved pipeline has it.
+    dataset, revision, split : str
+        As of :func:`~ferbench.datasets.has_learnt_from`.
+    """
+    own = {key: value for key, value in trained_on.items() if key not in ("ancestors", "members")}
+    known = [
+        Seen("it was trained on", own),
+        *(Seen("its settings were chosen on", faces) for faces in chosen_on(trained_on)),
+        *(Seen(f"its {one['role']} {one['name']} learnt from", one) for one in ancestors_of(trained_on)),
+    ]
+    named = (one for one in known if has_learnt_from(one.faces, dataset=dataset, revision=revision, split=split))
+    return next(named, None)
 
 
 def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:

@@ -137,8 +137,17 @@ def test_a_pipeline_that_came_trained_is_a_line_of_the_matrix() -> None:
     assert expanded.of_kind("fit") == []
 
 
+CHOSEN_ON = {"dataset": "ferplus", "split": "val", "revision": "of-ferplus"}
+
+
 @pytest.mark.parametrize(
-    "record", [("val", {}), ("train", {"tuned_on": {"dataset": "ferplus", "split": "val", "revision": "of-ferplus"}})]
+    "record",
+    [
+        ("val", {}),
+        ("train", {"tuned_on": CHOSEN_ON}),
+        ("train", {"searched_on": CHOSEN_ON}),
+        ("train", {"members": [{"tuned_on": CHOSEN_ON}]}),
+    ],
 )
 def test_a_pipeline_that_came_trained_is_refused_where_it_learnt_or_was_tuned(record: tuple) -> None:
     split, more = record
