@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ferbench.benchmarks.environment import capture_environment
 from ferbench.benchmarks.threads import THREAD_VARIABLES
-from ferbench.errors import DatasetNotFoundError, FerbenchError
-from ferbench.registry import Entry, entries
+from ferbench.errors import DatasetNotFoundError, FerbenchError, ModelFileError
+from ferbench.registry import Entry, create, entries
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -51,6 +51,7 @@ _OPENCV_WHEELS = (
     "opencv-python-headless",
 )
 _OPENCV_FIX = "pip uninstall -y {wheels} && pip install --no-deps '{wanted}'"
+_REINSTALL = "pip install --force-reinstall --no-deps ferbench"
 _HAAR_XML = "haarcascade_frontalface_default.xml"
 
 
@@ -71,7 +72,7 @@ class Finding:
 
 def inspect_installation() -> tuple[list[Finding], dict[str, Any]]:
     """Look at everything; returns the findings, section by section, and the captured environment."""
-    findings = [*_python(), *_packages(), *_extras(), *_opencv()]
+    findings = [*_python(), *_packages(), *_extras(), *_opencv(), *_models()]
     environment = capture_environment()  # after OpenCV is loaded: its threads are part of it
     return [*findings, *_threads(environment["threads"]), *_machine(environment), *_data()], environment
 
@@ -202,6 +203,27 @@ def _haar(folder: Path, fix: str) -> Finding:
         # The 5.0 wheel ships an empty folder.
         return Finding("opencv", "Haar cascades", "broken", f"cv2/data lacks {_HAAR_XML}", fix)
     return Finding("opencv", "Haar cascades", "ok", f"{count} files")
+
+
+def _models() -> Iterator[Finding]:
+    """What comes along, file by file against what was released."""
+    from ferbench.pipelines.storage import check_files, read_record, shipped
+
+    for name, folder in shipped().items():
+        try:
+            record = read_record(folder)
+            check_files(folder, record)
+        except (ModelFileError, OSError) as error:
+            yield Finding("models", name, "broken", str(error), _REINSTALL)
+        else:
+            size = sum((folder / file).stat().st_size for file in record["files"])
+            yield Finding("models", name, "ok", f"{size / 1e6:.1f} MB in {len(record['files'])} files")
+    try:
+        create("detectors", "yunet").detect([])
+    except (ModelFileError, ImportError) as error:  # without OpenCV, which is said above
+        yield Finding("models", "yunet", "broken", str(error), _REINSTALL)
+    else:
+        yield Finding("models", "yunet", "ok", "loads")
 
 
 def _window(build: str) -> Finding:

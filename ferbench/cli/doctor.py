@@ -34,6 +34,7 @@ _TITLES = {
     "packages": "Packages",
     "extras": "Extras",
     "opencv": "OpenCV",
+    "models": "Models",
     "runtimes": "Runtimes",
     "threads": "Threads",
     "machine": "Machine",

@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="smoothing over the frames of a stream: none, mean:N, ema:A, median:N, majority:N or hmm:P, with or "
         "without +hysteresis:X (default: %(default)s)",
     )
+    parser.add_argument("--detector", metavar="NAME", help="another detector than the pipelines' own, as: haar")
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "gpu"),
@@ -75,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
         pipelines=named_pipelines(args.pipeline or ["tiny", "accurate"]),
         source=None if args.source == "none" else args.source,
         smooth=args.smooth,
+        detector=args.detector,
         device=args.device,
         is_local=is_local,
         hosts=tuple(name.lower() for name in (*args.allow_host, *_names(args.host))),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
 
 if TYPE_CHECKING:
@@ -70,13 +71,23 @@ PipelineSpec = str | os.PathLike[str] | LivePipeline
 """Name of a shipped model, folder of a saved pipeline, ``best`` of the newest run, or a fitted pipeline itself."""
 
 
-def load_live_pipeline(pipeline: PipelineSpec, *, on_no_face: OnNoFace = "skip", device: str = "auto") -> LivePipeline:
-    """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run."""
-    if not isinstance(pipeline, str | os.PathLike):
-        return pipeline
+def load_live_pipeline(
+    pipeline: PipelineSpec, *, detector: str | None = None, on_no_face: OnNoFace = "skip", device: str = "auto"
+) -> LivePipeline:
+    """The pipeline itself, or the shipped or saved one of that name or folder, made ready to run.
+
+    Raises
+    ------
+    ParameterError
+        If another ``detector`` is named than that of ``best``, which was measured with it, or of a pipeline object.
+    """
     from ferbench.pipelines import load_pipeline
     from ferbench.realtime.choice import BEST, choose_pipeline
 
+    if detector is not None and (pipeline == BEST or not isinstance(pipeline, str | os.PathLike)):
+        raise ParameterError("a detector goes with a named pipeline", got=detector, fix="leave it out")
+    if not isinstance(pipeline, str | os.PathLike):
+        return pipeline
     if pipeline == BEST:
         return choose_pipeline().load(on_no_face=on_no_face, device=device)
-    return load_pipeline(os.fspath(pipeline), on_no_face=on_no_face, device=device)
+    return load_pipeline(os.fspath(pipeline), detector=detector, on_no_face=on_no_face, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from ferbench.benchmarks import installation
 from ferbench.benchmarks.installation import Finding, inspect_installation
 from ferbench.cli import main
 from ferbench.cli.doctor import _runtimes
+from ferbench.pipelines import shipped
 from ferbench.registry import entries
 
 _WHEEL = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -90,6 +92,20 @@ def test_it_answers_at_once() -> None:
     after = os.times()
     assert after.children_user + after.children_system - before.children_user - before.children_system < 3
     assert time.monotonic() - started < 60
+
+
+def test_a_shipped_model_that_was_exchanged_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {f.name: f.state for f in inspect_installation()[0] if f.section == "models"} == {
+        "accurate": "ok",
+        "tiny": "ok",
+        "yunet": "ok",
+    }
+    copy = Path(shutil.copytree(shipped()["tiny"], tmp_path / "tiny"))
+    (copy / "model.dynamic.tflite").write_bytes(b"not it")
+    monkeypatch.setattr("ferbench.pipelines.storage.shipped", lambda: {"tiny": copy})
+    (finding,) = find("tiny", "models")
+    assert (finding.state, finding.fix) == ("broken", "pip install --force-reinstall --no-deps ferbench")
+    assert "model.dynamic.tflite was exchanged or damaged" in finding.detail
 
 
 def test_every_requirement_is_looked_at() -> None:

@@ -69,6 +69,8 @@ def one_line(capsys) -> str:
         (["--pipeline", "tinny"], "did you mean 'tiny'?"),
         (["--pipeline", "tiny", "--pipeline", "tiny"], "two pipelines are called tiny"),
         (["--smooth", "moan:3"], "unknown smoothing"),
+        (["--pipeline", "tiny", "--detector", "harr"], "did you mean 'haar'?"),
+        (["--pipeline", "best", "--detector", "haar"], "a detector goes with a named pipeline"),
         (["--port", "http"], "--port"),
         (["--source", "synthetic(second=3)"], "did you mean 'seconds'"),
     ],

@@ -49,7 +49,9 @@ class Service:
         _check_source(settings.source)
         limits = settings.limits
         self.settings = settings
-        self.models = Models(settings.pipelines, device=settings.device, waiting=limits.waiting)
+        self.models = Models(
+            settings.pipelines, detector=settings.detector, device=settings.device, waiting=limits.waiting
+        )
         self.sessions = Sessions(limits.sessions, limits.session_idle_s)
         self.live = LiveView(
             settings.source, smooth=settings.smooth, viewers=limits.viewers, unwatched_s=limits.unwatched_s

@@ -52,6 +52,8 @@ class Models:
     ----------
     specs : mapping of str to PipelineSpec
         The pipelines by name; the first is the default.
+    detector : str or None
+        The detector of all of them; None leaves each its own.
     device : "auto", "cpu" or "gpu"
         Where they run.
     waiting : int
@@ -63,10 +65,15 @@ class Models:
         If there is none, or one cannot be loaded: at the start, not at a user's first request.
     """
 
-    def __init__(self, specs: Mapping[str, PipelineSpec], *, device: str = "auto", waiting: int = 8) -> None:
+    def __init__(
+        self, specs: Mapping[str, PipelineSpec], *, detector: str | None = None, device: str = "auto", waiting: int = 8
+    ) -> None:
         if not specs:
             raise ParameterError("no pipeline to serve", expected="at least one")
-        self._models = {name: Model(name, load_live_pipeline(spec, device=device)) for name, spec in specs.items()}
+        self._models = {
+            name: Model(name, load_live_pipeline(spec, detector=detector, device=device))
+            for name, spec in specs.items()
+        }
         self._places = threading.BoundedSemaphore(waiting)
         self._waiting = waiting
 

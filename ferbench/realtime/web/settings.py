@@ -68,6 +68,8 @@ class Settings:
         The server's own camera, file, address or ``synthetic``; None offers none.
     smooth : str
         Smoothing of streams, see :func:`ferbench.realtime.parse_smoothing`.
+    detector : str or None
+        The detector of all of them; None leaves each its own.
     device : "auto", "cpu" or "gpu"
         Where the classifiers run.
     is_local : bool
@@ -80,6 +82,7 @@ class Settings:
     pipelines: Mapping[str, PipelineSpec] = field(default_factory=lambda: {"tiny": "tiny", "accurate": "accurate"})
     source: SourceSpec | None = 0
     smooth: str = DEFAULT_SMOOTHING
+    detector: str | None = None
     device: str = "auto"
     is_local: bool = True
     hosts: tuple[str, ...] = ()
