@@ -51,11 +51,12 @@ class KernelSVM(TemperatureScaled):
     """
 
     _calibration_share = 0.5
+    _additive_c = 10.0  # where C is None
     _approximations: tuple[Approximation, ...] = (None, "nystroem")
 
     def __init__(
         self,
-        C: float = 10.0,
+        C: float | None = None,
         balanced: bool = False,
         approximation: Approximation = None,
         n_components: int = 1000,
@@ -92,7 +93,7 @@ class KernelSVM(TemperatureScaled):
 
     def check_parameters(self) -> None:
         """Raise :class:`ParameterError` where a value cannot be."""
-        for name in ("C", "memory_mb", "cache_mb"):
+        for name in ("memory_mb", "cache_mb", *(() if self.C is None else ("C",))):
             check_positive(name, getattr(self, name))
         if isinstance(self.n_components, bool) or not isinstance(self.n_components, int) or self.n_components < 1:
             raise ParameterError("parameter n_components", got=repr(self.n_components), expected="an integer from 1 up")
@@ -137,6 +138,12 @@ class KernelSVM(TemperatureScaled):
         self.coef_ = np.concatenate([part[mask] for part, mask in zip(coefficient, is_support, strict=True)])
         self.intercept_ = intercept
 
+    @property
+    def _used_c(self) -> float:
+        if self.C is not None:
+            return self.C
+        return self._additive_c if self.approximation == "additive" else 10.0
+
     def _check_memory(self, sizes: list[int]) -> None:
         largest = sum(sorted(sizes)[-2:])
         needed = (4 * sum(n * n for n in sizes) + 8 * largest**2) / 1e6
@@ -163,7 +170,7 @@ class KernelSVM(TemperatureScaled):
         """Weight of each row, and intercept, of the margin that is positive for the first class."""
         from sklearn.svm import SVC
 
-        model = SVC(C=self.C, kernel="precomputed", class_weight=weight, cache_size=self.cache_mb)
+        model = SVC(C=self._used_c, kernel="precomputed", class_weight=weight, cache_size=self.cache_mb)
         model.fit(kernel, np.arange(len(kernel)) < n_first)
         coefficient = np.zeros(len(kernel))
         coefficient[model.support_] = model.dual_coef_[0]
@@ -185,7 +192,7 @@ class KernelSVM(TemperatureScaled):
         else:
             mapped = self._map(rows)
         coef, self.intercept_, self.n_iter_ = fit_linear(
-            mapped, index, len(self.classes_), C=self.C, balanced=self.balanced, max_iter=_MAX_ITER
+            mapped, index, len(self.classes_), C=self._used_c, balanced=self.balanced, max_iter=_MAX_ITER
         )
         # The projection is linear too: folded into the weights it costs nothing when predicting.
         self.coef_ = coef if project is None else project @ coef

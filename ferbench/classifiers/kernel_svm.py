@@ -33,7 +33,7 @@ class _GammaSVM(KernelSVM):
 
     def __init__(
         self,
-        C: float = 10.0,
+        C: float | None = None,
         gamma: float | str = "scale",
         balanced: bool = False,
         approximation: Approximation = None,
@@ -66,8 +66,8 @@ class RBFSVM(_GammaSVM):
 
     Parameters
     ----------
-    C : float
-        Inverse strength of regularisation: larger fits the training faces more closely.
+    C : float or None
+        Inverse strength of regularisation: larger fits the training faces more closely. None: 10.
     gamma : float or "scale"
         Of the kernel ``exp(-gamma |a - b|²)``: larger makes a row's influence end sooner. ``scale``: 1 / (D × variance
         of the features).
@@ -97,6 +97,8 @@ class RBFSVM(_GammaSVM):
 class _HistogramSVM(KernelSVM):
     """A kernel that compares histograms: features that are nowhere negative."""
 
+    # Chosen on training faces of FER2013, see docs/classifiers.md.
+    _additive_c = 0.1
     _approximations = (None, "nystroem", "additive")
 
     def __sklearn_tags__(self) -> Any:
@@ -122,9 +124,9 @@ class Chi2SVM(_HistogramSVM, _GammaSVM):
 
     Parameters
     ----------
-    C : float
-        Inverse strength of regularisation: larger fits the training faces more closely. 10 suits the exact kernel and
-        ``nystroem``; ``additive``, which has more features, wants some tenths.
+    C : float or None
+        Inverse strength of regularisation: larger fits the training faces more closely. None: 10 for the exact kernel
+        and ``nystroem``, 0.1 for ``additive``, which has more features.
     gamma : float or "scale"
         Of the kernel ``exp(-gamma χ²)``: larger makes a row's influence end sooner. ``scale``: 1 / mean χ² distance of
         training rows [1]_. Not with ``additive``.
@@ -177,15 +179,17 @@ class IntersectionSVM(_HistogramSVM):
 
     Parameters
     ----------
-    C : float
-        Inverse strength of regularisation: larger fits the training faces more closely. 10 suits the exact kernel and
-        ``nystroem``; ``additive``, which has more features, wants some tenths.
+    C : float or None
+        Inverse strength of regularisation: larger fits the training faces more closely. None: 10 for the exact kernel
+        and ``nystroem``, 0.3 for ``additive``, which has more features.
     approximation : None, "nystroem" or "additive"
         None: exact; N training rows of D features need N² D / 2 steps for kernel values, and a face one comparison
         with each of S support vectors. ``nystroem``: a linear machine on the kernel values with ``n_components``
         training rows, which is all that N and a face are compared with. ``additive``: a linear machine on three
         features for each, whose kernel is nearly this one: 12 N D bytes to fit, 3 D products for each class of a face.
     """
+
+    _additive_c = 0.3
 
     def _learn_scale(self, rows: Matrix) -> None:
         self.scale_ = _mean_length(rows)

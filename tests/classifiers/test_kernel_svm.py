@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import clone
 from sklearn.kernel_approximation import AdditiveChi2Sampler, Nystroem
 from sklearn.metrics.pairwise import additive_chi2_kernel, chi2_kernel
 from sklearn.svm import SVC
@@ -168,3 +169,24 @@ def whole_fit(model: RBFSVM, rows: np.ndarray, labels: np.ndarray) -> None:
 def test_bad_parameters_are_named(spec: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         create("classifiers", spec).fit(*histograms(50))
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("chi2-svm", 10),
+        ("chi2-svm(approximation=nystroem)", 10),
+        ("chi2-svm(approximation=additive)", 0.1),
+        ("intersection-svm(approximation=additive)", 0.3),
+        ("intersection-svm(approximation=additive, C=2)", 2),
+        ("rbf-svm", 10),
+    ],
+)
+def test_an_approximation_has_a_regularisation_of_its_own(spec: str, value: float) -> None:
+    rows, labels = np.random.default_rng(0).random((60, 8), np.float32), np.array(["happy", "sad"] * 30)
+    model = create("classifiers", spec)
+    alike = clone(model).set_params(C=value)
+    other = clone(model).set_params(C=value * 30)
+    scores = [one.fit(rows, labels).decision_function(rows) for one in (model, alike, other)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert not np.allclose(scores[0], scores[2])
