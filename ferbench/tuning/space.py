@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -135,7 +136,10 @@ def _as_parameter(dimension: Dimension, parts: PipelineParts) -> Dimension:
     if parts.features is not None and dimension.name.startswith(FEATURES):
         factory = entry("features", parts.features.name)
     known = inspect.signature(factory.load()).parameters.get(dimension.name.removeprefix(FEATURES))
-    if dimension.choices or known is None or not isinstance(known.default, float):
+    if dimension.choices or known is None:
+        return dimension
+    types = re.findall(r"\w+", str(known.annotation))
+    if not isinstance(known.default, float) and ("float" not in types or "int" in types):
         return dimension
     return replace(dimension, low=float(dimension.low), high=float(dimension.high))
 

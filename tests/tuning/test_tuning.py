@@ -50,8 +50,8 @@ def test_what_is_searched_unasked_is_what_the_classifier_has() -> None:
 
 
 def test_a_range_of_a_real_parameter_is_one_of_real_numbers() -> None:
-    space = search_space(parse_pipeline_id("hog(cell=8)/rbf-svm"), ["C=1:100:log", "features.cell=4:8"])
-    assert [type(d.low) for d in space] == [float, int]
+    space = search_space(parse_pipeline_id("hog(cell=8)/rbf-svm"), ["C=1:100:log", "gamma=1:3", "features.cell=4:8"])
+    assert [type(d.low) for d in space] == [float, float, int]
     (neighbours,) = search_space(parse_pipeline_id("hog/knn"), ["n_neighbors=1:31"])
     assert neighbours.values == range(1, 32)
     for text in ("C=1:", "C=1||3", "C=1, gamma=2:3"):
