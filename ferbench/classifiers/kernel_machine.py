@@ -51,7 +51,7 @@ class KernelSVM(TemperatureScaled):
     """
 
     _calibration_share = 0.5
-    _additive_c = 10.0  # where C is None
+    _additive_c: float  # where C is None, of kernels that have such a map
     _approximations: tuple[Approximation, ...] = (None, "nystroem")
 
     def __init__(
