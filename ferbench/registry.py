@@ -332,6 +332,8 @@ def create(group: str, spec: str | Spec, **defaults: Any) -> Any:
     ------
     UnknownNameError
         Unknown component or parameter, with the nearest known names.
+    ParameterError
+        No flag where there is to be one, or no seed.
     MissingDependencyError
         A package of an extra is not installed.
     """
@@ -342,8 +344,20 @@ def create(group: str, spec: str | Spec, **defaults: Any) -> Any:
     unknown = [name for name in spec.params if name not in parameters]
     if unknown and not takes_any:
         raise UnknownNameError(f"parameter of {group[:-1]} {spec.name!r}:", unknown[0], parameters)
+    for name, value in spec.params.items():
+        if name in parameters:
+            _check_type(name, value, str(parameters[name].annotation))
     extra = {k: v for k, v in defaults.items() if k in parameters and k not in spec.params}
     return factory(**extra, **spec.params)
+
+
+def _check_type(name: str, value: object, annotation: str) -> None:
+    """Refuse what every component would misread: any word is true where a flag is asked for."""
+    if annotation in ("bool", "<class 'bool'>") and not isinstance(value, bool):
+        raise ParameterError(f"parameter {name}", got=repr(value), expected="True or False")
+    is_seed = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+    if name in ("random_state", "seed") and annotation in ("int", "<class 'int'>") and not is_seed:
+        raise ParameterError(f"parameter {name}", got=repr(value), expected="an integer from 0 up")
 
 
 def check_values(component: object) -> None:

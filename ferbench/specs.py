@@ -33,11 +33,14 @@ class Spec:
         return hash(str(self))
 
 
+_LITERALS = ("None", "True", "False", "true", "false")
+
+
 def _literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
     is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) is not None
-    is_bare = value not in ("None", "True", "False") if is_word else isinstance(value, str) and _is_canonical(value)
+    is_bare = value not in _LITERALS if is_word else isinstance(value, str) and _is_canonical(value)
     return value if is_bare else repr(value)
 
 
@@ -57,8 +60,8 @@ _SPEC = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 def parse_spec(text: str | Spec) -> Spec:
     """Read ``name`` or ``name(param=value, …)``.
 
-    Values are Python literals (numbers, strings, tuples, lists, ``None``, ``True``); a bare word is a string, and so is
-    a spec within the spec, as ``union`` takes them.
+    Values are Python literals (numbers, strings, tuples, lists, ``None``, ``True``), where ``true`` and ``false`` do as
+    well; any other bare word is a string, and so is a spec within the spec, as ``union`` takes them.
 
     Examples
     --------
@@ -134,6 +137,8 @@ def _quote_words(arguments: str) -> str:
 
     def quote(match: re.Match[str]) -> str:
         word = match.group(2)
-        return match.group(0) if word in (None, "None", "True", "False") else repr(word)
+        if word in ("true", "false"):
+            return str(word).capitalize()
+        return match.group(0) if word in (None, *_LITERALS) else repr(word)
 
     return _WORD.sub(quote, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import re
 import sys
 from importlib.metadata import EntryPoint
 
@@ -187,3 +188,24 @@ def test_specs_stand_within_specs(written: str, params: dict) -> None:
 def test_what_is_no_spec_within_a_spec_is_refused(bad: str) -> None:
     with pytest.raises(ParameterError, match="not a component spec"):
         parse_spec(bad)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("linear-svm(balanced=no)", "parameter balanced: got 'no', expected True or False"),
+        ("rbf-svm(balanced=0)", "parameter balanced: got 0"),
+        ("knn(calibrate=yes)", "parameter calibrate: got 'yes'"),
+        ("linear-svm(random_state=-1)", "parameter random_state: got -1, expected an integer from 0 up"),
+        ("random-forest(random_state=None)", "parameter random_state: got None"),
+    ],
+)
+def test_flags_and_seeds_are_told_from_other_values(spec: str, says: str) -> None:
+    with pytest.raises(ParameterError, match=re.escape(says)):
+        create("classifiers", spec)
+
+
+def test_flags_may_be_written_as_yaml_writes_them() -> None:
+    assert create("classifiers", "linear-svm(balanced=false)").balanced is False
+    assert str(parse_spec("linear-svm(balanced=true)")) == "linear-svm(balanced=True)"
+    assert str(parse_spec("x(name='true')")) == "x(name='true')"

@@ -65,7 +65,10 @@ def main(args: argparse.Namespace) -> int:
     _check(args, METRICS)
     pipeline = make_pipeline(args.pipeline)
     space = search_space(pipeline.parts, args.search)
-    Pipeline(with_values(pipeline.parts, {d.name: d.first for d in space})).check_parameters()
+    first = {d.name: d.first for d in space}
+    for dimension in space:  # the others at their first value: an end that cannot be is said before any work
+        for value in dimension.ends:
+            Pipeline(with_values(pipeline.parts, {**first, dimension.name: value})).check_parameters()
     dataset = load_dataset(args.dataset)
     if args.split == "all" and "test" in dataset.info.splits:
         raise ParameterError("parameters would be chosen on the test split", got="--split all", fix="name a split")
@@ -95,8 +98,11 @@ def main(args: argparse.Namespace) -> int:
     _print_table(done, args.metric)
     if len(done) < args.trials:
         print(f"all {len(done)} sets of values were tried", file=sys.stderr)
-    if all(trial.was_cut_short for trial in done):
-        raise ParameterError("no trial was carried to its end", got=f"{len(done)} trials", fix="ask for more --trials")
+    if not any(trial.is_whole for trial in done):
+        why = next((f"; the first failure: {trial.error}" for trial in done if trial.error), "")
+        raise ParameterError(
+            "no trial was carried to its end", got=f"{len(done)} trials{why}", fix="ask for more --trials, or less"
+        )
     print(args.out / "best.yaml")
     return 0
 
@@ -132,7 +138,10 @@ def _reporter(n_trials: int, metric: str) -> Any:
     best = [float("-inf")]
 
     def report(trial: Trial) -> None:
-        if not trial.was_cut_short:
+        if trial.error:
+            print(f"trial {trial.number} of {n_trials} failed: {trial.error}", file=sys.stderr)
+            return
+        if trial.is_whole:
             best[0] = max(best[0], trial.score)
         end = ", cut short" if trial.was_cut_short else ""
         print(
@@ -154,10 +163,12 @@ def _print_table(done: list[Trial], metric: str) -> None:
     for name in done[0].values:
         table.add_column(name, justify="right")
     table.add_column(f"{metric} %", justify="right")
-    for trial in sorted(done, key=lambda t: (t.was_cut_short, -t.score, t.number))[:SHOWN]:
+    scored = [trial for trial in done if not trial.error]
+    for trial in sorted(scored, key=lambda t: (t.was_cut_short, -t.score, t.number))[:SHOWN]:
         values = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in trial.values.values()]
         table.add_row(str(trial.number), *values, f"{100 * trial.score:.1f}" + (" cut" if trial.was_cut_short else ""))
     console = Console(stderr=True)
     console.print(table)
-    if len(done) > SHOWN:
-        console.print(f"the best {SHOWN} of {len(done)}; trials.csv has all of them")
+    if (n_failed := len(done) - len(scored)) or len(scored) > SHOWN:
+        failed = f", {n_failed} failed" if n_failed else ""
+        console.print(f"the best {min(SHOWN, len(scored))} of {len(done)}{failed}; trials.csv has all of them")

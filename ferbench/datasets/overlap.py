@@ -47,10 +47,10 @@ def _names(record: Mapping[str, Any], dataset: str, revision: str, split: str) -
     learnt, learnt_split = record.get("dataset"), record.get("split")
     if not isinstance(learnt, str) or not (learnt_split == split or "all" in (learnt_split, split)):
         return False
-    # The same content under other parameters, such as another container's path, is the same faces.
-    if _name(learnt) == _name(dataset):
-        return record.get("revision") == revision
-    return _pictures(_name(learnt)) == _pictures(_name(dataset))
+    # The same content is the same faces, whatever it is called: a folder has a path here and another name there.
+    if revision and record.get("revision") == revision:
+        return True
+    return _name(learnt) != _name(dataset) and _pictures(_name(learnt)) == _pictures(_name(dataset))
 
 
 def same_pictures(a: str, b: str) -> bool:

@@ -202,8 +202,13 @@ class DatasetView:
 
     @property
     def chance(self) -> float | None:
-        """Accuracy of guessing among the classes evenly."""
-        return 1 / len(self.info.labels) if self.info.labels else None
+        """Accuracy of guessing evenly among the expressions that the scored faces show."""
+        return 1 / self.n_shown if self.n_shown else None
+
+    @property
+    def n_shown(self) -> int:
+        """How many expressions the scored faces show: two of the seven, in a folder of happy and sad."""
+        return sum(count > 0 for count in self.info.class_counts.values())
 
     @property
     def majority_share(self) -> float | None:

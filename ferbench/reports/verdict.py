@@ -106,7 +106,7 @@ def _cost(view: DatasetView, best: RowView) -> Sentence:
     fps = number(best.latency.throughput_fps, 0)
     text = f"It takes {_ms(best.p50)} a frame at the median on {on}{tail} ({fps} frames a second)"
     fastest = min(_looking(view), key=lambda row: row.p50 or 0.0, default=best)
-    if fastest is best or fastest.accuracy is None or best.accuracy is None:
+    if not is_faster(fastest.p50 or 0.0, best.p50) or fastest.accuracy is None or best.accuracy is None:
         return (f"{text}.",)
     less = points(best.accuracy.value - fastest.accuracy.value).lstrip("+")
     right = "as often right" if less == "0.0" else f"right {less} points less often"
@@ -134,7 +134,7 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
         link = ":" if pick is best else ", and"
         return (
             *head,
-            f"{reason}{link} nothing that looks at the face is faster." if len(looking) > 1 else f"{reason}.",
+            f"{reason}{link} nothing that looks at the face is clearly faster." if len(looking) > 1 else f"{reason}.",
         )
     cheaper = [row for row in view.front if is_faster(row.p50 or 0.0, pick.p50 or 0.0)]
     if not cheaper:

@@ -101,15 +101,16 @@ class Scorer:
         ----------
         parts : PipelineParts
         report : callable
-            Told the step and the score so far, after every fold, or after every epoch of a network on a single one; may
-            raise to end the trial.
+            Told the step and the score so far, after every fold, or, where accuracy is the metric, after every epoch of
+            a network on a single one; may raise to end the trial.
         """
         scores: list[float] = []
         is_single = len(self._faces.folds) == 1
+        told = report if is_single and self._metric == "accuracy" else None  # of an epoch nothing else is known
         for train, scored in self._faces.folds:
             truth = self._faces.labels[scored]
             if parts.features is None:
-                predicted = self._network(parts, train, scored, report if is_single else None)
+                predicted = self._network(parts, train, scored, told)
             else:
                 predicted = self._classical(parts, train, scored)
             scores.append(self._value(truth, predicted))

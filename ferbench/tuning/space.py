@@ -28,7 +28,10 @@ DEFAULTS = {
     "gamma": "0.01:10:log",
     "n_neighbors": "1:31",
 }
-"""What is searched where nothing is named: those of these parameters that the classifier has."""
+"""What is searched where nothing is named: those of these parameters that the classifier has..."""
+
+_OF_ITS_OWN = {"local-svm": {"n_neighbors": "50:1000:log"}}
+"""...but for these classifiers, to whom a parameter means something else."""
 
 _LISTED = 10_000
 """Sets of values; a larger space is not listed, and one of its sets may be tried twice."""
@@ -62,6 +65,11 @@ class Dimension:
     def first(self) -> Any:
         """One of its values."""
         return self.choices[0] if self.choices else self.low
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Those of its values by which the others are judged: all choices, or both ends of a range."""
+        return self.choices or (self.low, self.high)
 
     def distribution(self) -> BaseDistribution:
         """What Optuna draws from."""
@@ -155,7 +163,8 @@ def search_space(parts: PipelineParts, texts: Sequence[str]) -> Space:
     space = tuple(_as_parameter(parse_dimension(text), parts) for text in texts)
     if not space:
         has = inspect.signature(entry("classifiers", parts.classifier.name).load()).parameters
-        space = tuple(parse_dimension(f"{name}={values}") for name, values in DEFAULTS.items() if name in has)
+        ranges = DEFAULTS | _OF_ITS_OWN.get(parts.classifier.name, {})
+        space = tuple(parse_dimension(f"{name}={values}") for name, values in ranges.items() if name in has)
     if not space:
         raise ParameterError(f"{parts.classifier.name} has no parameter that is searched unasked", fix="use --search")
     names = [dimension.name for dimension in space]

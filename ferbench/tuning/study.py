@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferbench.errors import MissingDependencyError, ParameterError, RunError
+from ferbench.errors import DataError, MissingDependencyError, ParameterError, RunError, ShapeError
 from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.preset import preset_text
 from ferbench.pipelines.spec import PipelineParts, with_values
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Trial", "tune"]
 
 JOURNAL, TABLE, WINNER = "trials.journal", "trials.csv", "best.yaml"
+
+_ERROR = "error"
 
 N_RANDOM = 5
 """Trials drawn at random before the sampler learns from them, and before any is cut short."""
@@ -45,10 +47,12 @@ class Trial:
     values : dict
         Of the parameters that are searched.
     score : float
-        Mean over the folds; of a trial that was cut short, what it had reached.
+        Mean over the folds; of a trial that was cut short, what it had reached; NaN of one that failed.
     was_cut_short : bool
         Whether it was given up because others were further at the same step.
     seconds : float
+    error : str
+        Why the trial failed: with these values there is no such pipeline, or nothing came of its training.
     """
 
     number: int
@@ -56,6 +60,12 @@ class Trial:
     score: float
     was_cut_short: bool
     seconds: float
+    error: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was carried to its end."""
+        return not self.was_cut_short and not self.error
 
 
 def tune(
@@ -178,20 +188,26 @@ def _try(optuna: Any, study: Any, trial: Any, parts: PipelineParts, scorer: Scor
         score = scorer.score(with_values(parts, trial.params), report)
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except (ParameterError, ShapeError, DataError) as error:
+        trial.set_user_attr(_ERROR, str(error))
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
     else:
         study.tell(trial, score)
 
 
 def _done(optuna: Any, study: Any) -> list[Trial]:
     states = optuna.trial.TrialState
-    finished = study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
+    ended = study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED, states.FAIL])
+    # Without an error a trial was killed at work, or proposed what was tried before: it counts for nothing.
+    finished = [trial for trial in ended if trial.state != states.FAIL or _ERROR in trial.user_attrs]
     return [
         Trial(
             number=number,
             values=dict(trial.params),
-            score=float(trial.value),
+            score=float("nan") if trial.state == states.FAIL else float(trial.value),
             was_cut_short=trial.state == states.PRUNED,
             seconds=round(trial.duration.total_seconds(), 1),
+            error=trial.user_attrs.get(_ERROR, ""),
         )
         for number, trial in enumerate(finished, 1)
     ]
@@ -202,11 +218,18 @@ def _write(folder: Path, parts: PipelineParts, stamp: dict[str, Any], done: list
     import pandas as pd
 
     rows = [
-        {"trial": t.number, **t.values, "score": t.score, "cut_short": t.was_cut_short, "seconds": t.seconds}
+        {
+            "trial": t.number,
+            **t.values,
+            "score": t.score,
+            "cut_short": t.was_cut_short,
+            "seconds": t.seconds,
+            "error": t.error,
+        }
         for t in done
     ]
     pd.DataFrame(rows).to_csv(folder / TABLE, index=False)
-    finished = [trial for trial in done if not trial.was_cut_short]
+    finished = [trial for trial in done if trial.is_whole]
     if not finished:
         return
     best = max(finished, key=lambda trial: (trial.score, -trial.number))

@@ -98,5 +98,5 @@ def test_of_equals_as_fast_as_each_other_the_one_that_is_right_most_often_is_nam
         row.model_copy(update={"latency": [quicker if row.row.endswith("keras") else latency]}) for row in rows
     ]  # fmt: skip
     assert sentences(summary, alike)[2] == (
-        "Choose mini-xception-litert whatever the budget: nothing that looks at the face is faster."
+        "Choose mini-xception-litert whatever the budget: nothing that looks at the face is clearly faster."
     )

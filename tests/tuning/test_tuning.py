@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,7 @@ pytest.importorskip("optuna", reason="needs the tune extra: pip install 'ferbenc
 
 from ferbench.cli import main
 from ferbench.errors import ParameterError, UnknownNameError
-from ferbench.pipelines import make_pipeline, parse_pipeline_id
+from ferbench.pipelines import Pipeline, make_pipeline, parse_pipeline_id
 from ferbench.pipelines.preset import find_preset, preset_text, read_preset
 from ferbench.pipelines.spec import with_values
 from ferbench.tuning.space import parse_dimension, search_space, untried
@@ -115,6 +116,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_undisturbed(searched: Path, tmp
         (["--search", "n_neighbors=3"], "not a range to search"),
         (["--search", "features.cel=4|6"], "did you mean 'cell"),
         (["--search", "n_neighbors=0:3"], "n_neighbors"),
+        (["--search", "features.cell=6|200"], "crops are too small for these features"),
     ],
 )
 def test_what_cannot_be_searched_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys) -> None:
@@ -124,6 +126,30 @@ def test_what_cannot_be_searched_is_one_line(arguments: list[str], message: str,
     assert message in error
     assert error.count("\n") == 0
     assert not (tmp_path / "x").exists()
+
+
+def test_values_of_which_nothing_comes_are_a_failed_trial(tmp_path: Path, capsys) -> None:
+    command = ["tune", "hog/rbf-svm", "--dataset", SYNTHETIC, "--limit", "70", "--folds", "2"]
+    # Before the fit nobody knows how much memory its kernel values take.
+    assert main([*command, "--search", "memory_mb=0.001|4000", "--trials", "5", "--out", str(tmp_path / "a")]) == 0
+    table = pd.read_csv(tmp_path / "a" / "trials.csv").set_index("memory_mb")
+    assert "too much memory" in table.loc[0.001, "error"]
+    assert np.isnan(table.loc[0.001, "score"])
+    assert table.loc[4000, "score"] > 0
+    assert "memory_mb: 4000" in (tmp_path / "a" / "best.yaml").read_text()
+    said = capsys.readouterr().err
+    assert "failed: the kernel values of this training set need too much memory" in said
+    assert "the best 1 of 2, 1 failed" in said
+    assert main([*command, "--search", "memory_mb=0.001|0.002", "--out", str(tmp_path / "b")]) == 2
+    assert "no trial was carried to its end: got 2 trials; the first failure: the kernel" in capsys.readouterr().err
+
+
+def test_what_is_searched_unasked_can_be() -> None:
+    for name in ("hog/linear-svm", "hog/local-svm", "hog/knn", "hog/rbf-svm"):
+        parts = parse_pipeline_id(name)
+        for dimension in search_space(parts, []):
+            for value in dimension.ends:
+                Pipeline(with_values(parts, {dimension.name: value})).check_parameters()
 
 
 @pytest.mark.deep
