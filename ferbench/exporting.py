@@ -143,7 +143,11 @@ def export_pipeline(
     check_target(target, source)
     limits = limits or LIMITS[quantize]
     wants_data = not unchecked or quantize == "int8"
-    data = _open_dataset(record["trained_on"], dataset, split, calibration_split, quantize) if wants_data else None
+    data = _open_dataset(record["trained_on"], dataset) if wants_data else None
+    if data is not None and not unchecked:
+        name = dataset or record["trained_on"]["dataset"]
+        taken = calibration_split if quantize == "int8" else None
+        _check_splits(record["trained_on"], name, data.revision, split, taken)
     on_stage("loading the network")
     with conversion_output_held_back():
         reference = load_pipeline(source, runtime="keras")
@@ -183,18 +187,24 @@ def _check_source(source: Path, record: dict[str, Any]) -> None:
         )
 
 
-def _open_dataset(
-    trained_on: dict[str, Any], name: str | None, split: str, calibration_split: str, quantize: str
-) -> Dataset:
-    """The data to compare on; refused where the comparison would be on faces that were learnt from."""
-    from ferbench.datasets import has_learnt_from, load_dataset
+def _open_dataset(trained_on: dict[str, Any], name: str | None) -> Dataset:
+    """The data to compare on: what is named, or what the pipeline learnt from."""
+    from ferbench.datasets import load_dataset
 
     if name is None and "dataset" not in trained_on:
         raise DataError(
             "the pipeline does not say what it learnt from",
             fix="name data to compare on: --dataset NAME, or --unchecked",
         )
-    data: Dataset = load_dataset(name or trained_on["dataset"])
+    try:
+        data: Dataset = load_dataset(name or trained_on["dataset"])
+    except UnknownNameError:
+        if name is not None:
+            raise
+        raise DataError(
+            f"the pipeline does not say where {trained_on['dataset']} lies",
+            fix="name the data to compare on: --dataset FOLDER, or --unchecked",
+        ) from None
     is_same = data.revision == trained_on.get("revision")
     if name is None and not is_same:
         raise DataError(
@@ -203,12 +213,27 @@ def _open_dataset(
             expected=trained_on.get("revision"),
             fix="name data to compare on: --dataset NAME, or --unchecked",
         )
-    is_seen = has_learnt_from(trained_on, dataset=name or trained_on["dataset"], revision=data.revision, split=split)
-    if is_seen or (quantize == "int8" and (split == calibration_split or "all" in (split, calibration_split))):
-        raise ParameterError(
-            "an export cannot be judged on what was learnt from", got=f"split {split!r}", expected="a held-out split"
-        )
     return data
+
+
+def _check_splits(
+    trained_on: dict[str, Any], name: str, revision: str, split: str, calibration_split: str | None
+) -> None:
+    """Refuse to compare on faces that were learnt from, or that ranges are taken from (``calibration_split``)."""
+    from ferbench.datasets import has_learnt_from
+
+    if has_learnt_from(trained_on, dataset=name, revision=revision, split=split):
+        raise ParameterError(
+            "an export cannot be judged on what was learnt from",
+            got=f"split {split!r}",
+            expected="a held-out split, or --unchecked",
+        )
+    if calibration_split is not None and (split == calibration_split or "all" in (split, calibration_split)):
+        raise ParameterError(
+            "an export cannot be judged on the faces that it takes its ranges from",
+            got=f"--split {split}, --calibration-split {calibration_split}",
+            expected="two splits, or --unchecked",
+        )
 
 
 def _calibration_crops(pipeline: Pipeline, samples: Samples) -> npt.NDArray[np.uint8]:

@@ -51,7 +51,7 @@ _OPENCV_WHEELS = (
     "opencv-python-headless",
 )
 _OPENCV_FIX = "pip uninstall -y {wheels} && pip install --no-deps '{wanted}'"
-_REINSTALL = "pip install --force-reinstall --no-deps ferbench"
+_REINSTALL = "install ferbench again, from where it came: a file was changed, or did not arrive"
 _HAAR_XML = "haarcascade_frontalface_default.xml"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ferbench.errors import ParameterError
-from ferbench.registry import create, entry
+from ferbench.registry import check_values, create, entry
 from ferbench.specs import parse_spec
 
 __all__ = ["stacking", "voting"]
@@ -75,4 +75,6 @@ def _classifier(name: str, spec: object) -> Any:
         raise ParameterError(f"a part of {name}", got=repr(spec), expected="the spec of a classifier")
     if entry("classifiers", parse_spec(spec).name).extra == "deep":
         raise ParameterError(f"{name} is of classifiers of features", got=f"the network {spec}", fix="leave it out")
-    return create("classifiers", spec)
+    made = create("classifiers", spec)
+    check_values(made)
+    return made

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferbench.errors import ParameterError
+from ferbench.errors import ParameterError, UnknownNameError
 
 __all__ = ["configure", "main"]
 
@@ -54,7 +54,12 @@ def main(args: argparse.Namespace) -> int:
         name = args.dataset or pipeline.trained_on.get("dataset")
         if name is None:
             raise ParameterError("the networks do not say what they learnt from", fix="name a --dataset")
-        validation = load_dataset(name).split(args.val_split)
+        try:
+            validation = load_dataset(name).split(args.val_split)
+        except UnknownNameError:
+            if args.dataset is not None:
+                raise
+            raise ParameterError(f"the networks do not say where {name} lies", fix="name a --dataset") from None
         check_unseen("the networks", pipeline, validation)
     check_calibration(args, validation, pipeline.classes_)
     keep(pipeline, validation, args)

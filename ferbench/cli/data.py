@@ -96,7 +96,11 @@ def _known_datasets() -> list[dict[str, Any]]:
 
     rows = []
     for name, entry in entries("datasets").items():
-        dataset = entry.load()
+        try:
+            dataset = entry.load()
+        except FerbenchError as error:  # of a plugin: the others are there all the same
+            print(f"ferbench: warning: {error}", file=sys.stderr)
+            continue
         info = getattr(dataset, "known", None)
         if info is None:  # generated, or a plugin that cannot be described without its files
             made = dataset() if name == "synthetic" else None

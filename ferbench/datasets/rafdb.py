@@ -16,6 +16,7 @@ from ferbench.datasets.base import StoredDataset
 from ferbench.datasets.content import Content, Skipped, cached
 from ferbench.datasets.crops import check_side, read_crops
 from ferbench.datasets.paths import not_found
+from ferbench.errors import DataError
 from ferbench.labels import RAF7
 from ferbench.samples import DatasetInfo
 
@@ -64,7 +65,13 @@ class RAFDB(StoredDataset):
         source = open_source(self.location)
         every = source.names()
         inner = next((name for name in every if name.rsplit("/", 1)[-1] == "aligned.zip"), None)
-        pictures = Zip(self.location / inner) if inner and self.location.is_dir() else source
+        if inner and not self.location.is_dir():
+            raise DataError(
+                f"{self.location} has its pictures in a zip within it",
+                got=inner,
+                fix="unpack the outer one, and name the folder",
+            )
+        pictures = Zip(self.location / inner) if inner else source
 
         def build() -> Content:
             listing = next((name for name in every if name.rsplit("/", 1)[-1] == LIST_NAME), None)
@@ -102,7 +109,9 @@ def _from_folders(names: list[str]) -> tuple[dict[str, int], list[Skipped]]:
     skipped = []
     for name in names:
         folder, stem = Path(name).parent.name, _stem(name)
-        if folder in _CODES and stem.split("_", 1)[0] in _SPLITS:
+        if stem in codes:
+            skipped.append(Skipped(name, f"{stem} is in another class folder, too"))
+        elif folder in _CODES and stem.split("_", 1)[0] in _SPLITS:
             codes[stem] = _CODES[folder]
         else:
             skipped.append(Skipped(name, "expected <class 1 to 7>/<train|test>_<n>_aligned.jpg"))

@@ -133,8 +133,8 @@ class StatelessFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def check_parameters(self) -> None:
-        """Raise :class:`ParameterError` where a value cannot be, :class:`ShapeError` if 48×48 pixels are too few."""
-        self.transform(np.zeros((1, 48, 48), np.uint8))
+        """Raise :class:`ParameterError` where a value cannot be, whatever the size of the crops."""
+        self.transform(np.zeros((0, 512, 512), np.uint8))
 
     def transform(self, X: Crops) -> Matrix:
         """Features (N, D) float32 of crops (N, h, w) uint8."""

@@ -194,16 +194,18 @@ def test_a_wrong_parameter_is_told_with_its_line_before_anything_is_done(tmp_pat
     ("features", "said"),
     [
         ("pca(n_components=0)", "parameter n_components: got 0, expected an integer, 1 or more"),
-        ('pca(of="hog(cell=1)")', "parameter cell: got 1, expected an integer, 2 or more"),
+        ("pca(of=hog(cell=1))", "parameter cell: got 1, expected an integer, 2 or more"),
         ("mirrored(of=[hog, lbp(grid=0)])", "parameter grid: got 0"),
         ("fisherfaces(of=hogg)", "unknown feature 'hogg'"),
         ("dense-sift(words=1)", "parameter words: got 1"),
         ("hog(cell=40)", "crops are too small for these features"),
+        ("voting(of=['rbf-svm(C=-1)', knn])", "parameter C: got -1"),
     ],
 )
 def test_a_value_that_cannot_be_is_told_before_any_face_is_read(features: str, said: str, tmp_path: Path, capsys):
     path = tmp_path / "s.yaml"
-    path.write_text(SUITE.replace("features: pixels", f"features: '{features}'"))
+    old, new = ("classifier: knn", "classifier") if features.startswith("voting") else ("features: pixels", "features")
+    path.write_text(SUITE.replace(old, f'{new}: "{features}"'))
     assert main(["run", str(path), "--plan"]) == 2
     assert said in capsys.readouterr().err
 

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image as Pillow
 
 from ferbench.cli import main
+from ferbench.errors import FerbenchError
+from ferbench.registry import Entry
 
 
 def fer2013(path: Path, *, bad_row: bool = False) -> Path:
@@ -49,6 +51,21 @@ def test_list_tells_what_is_here(table, monkeypatch, capsys):
 def test_list_works_without_any_data(capsys):
     assert main(["data", "list", "--json"]) == 0
     assert {row["name"] for row in json.loads(capsys.readouterr().out)} >= {"fer2013", "images", "rafdb"}
+
+
+def test_list_leaves_out_a_plugin_that_cannot_be_imported(monkeypatch, capsys):
+    def breaks(self: Entry):
+        if self.name == "rafdb":
+            raise FerbenchError("dataset 'rafdb' of the package p cannot be imported")
+        return load(self)
+
+    load = Entry.load
+    monkeypatch.setattr(Entry, "load", breaks)
+    assert main(["data", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert "fer2013" in out
+    assert "rafdb" not in out
+    assert err == "ferbench: warning: dataset 'rafdb' of the package p cannot be imported\n"
 
 
 def test_audit_shows_the_findings_within_80_columns(table, capsys):

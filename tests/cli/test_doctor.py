@@ -104,7 +104,7 @@ def test_a_shipped_model_that_was_exchanged_is_broken(tmp_path: Path, monkeypatc
     (copy / "model.dynamic.tflite").write_bytes(b"not it")
     monkeypatch.setattr("ferbench.pipelines.storage.shipped", lambda: {"tiny": copy})
     (finding,) = find("tiny", "models")
-    assert (finding.state, finding.fix) == ("broken", "pip install --force-reinstall --no-deps ferbench")
+    assert (finding.state, finding.fix) == ("broken", installation._REINSTALL)
     assert "model.dynamic.tflite was exchanged or damaged" in finding.detail
 
 

@@ -90,6 +90,10 @@ def test_an_export_into_the_networks_own_folder_keeps_the_rest(trained: Path) ->
     [
         (["--to", "litert"], "synthetic here is not what the pipeline learnt from"),
         (["--to", "onnx", "--dataset", SYNTHETIC, "--split", "train"], "cannot be judged on what was learnt from"),
+        (
+            ["--to", "onnx", "--dataset", SYNTHETIC, "--quantize", "int8", "--calibration-split", "val"],
+            "faces that it takes its ranges from: got --split val, --calibration-split val",
+        ),
         (["--to", "onnx", "--quantize", "int4"], "invalid choice: 'int4'"),
         (["--to", "tensorrt"], "invalid choice: 'tensorrt'"),
         (["--to", "onnx", "--max-flips", "2"], "--max-flips is a share"),

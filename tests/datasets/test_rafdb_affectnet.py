@@ -7,7 +7,7 @@ import pytest
 
 from ferbench.datasets.affectnet import AffectNet
 from ferbench.datasets.rafdb import RAFDB
-from ferbench.errors import DatasetNotFoundError, ParameterError
+from ferbench.errors import DataError, DatasetNotFoundError, ParameterError
 
 RAF = {"train_00001": 5, "train_00002": 1, "test_0001": 4, "test_0002": 7}
 RAF_LABELS = {"train_00001": "sad", "train_00002": "surprise", "test_0001": "happy", "test_0002": "neutral"}
@@ -44,12 +44,17 @@ def test_rafdb_with_the_official_inner_zip_or_wholly_zipped(raf, as_zip, tmp_pat
     for file in (raf / "Image" / "aligned").iterdir():
         file.unlink()
     assert RAFDB(raf).revision == revision
+    with pytest.raises(DataError, match=r"its pictures in a zip within it: got .*aligned\.zip; unpack the outer one"):
+        _ = RAFDB(as_zip(raf, tmp_path / "zipped.zip")).revision
 
 
 def test_rafdb_in_kaggles_folders(tmp_path, save, noise):
     for stem, code in RAF.items():
         save(tmp_path / "DATASET" / stem.split("_")[0] / str(code) / f"{stem}_aligned.png", noise(100, 100))
     assert labels_of(RAFDB(tmp_path)) == RAF_LABELS
+    save(tmp_path / "DATASET" / "train" / "7" / "train_00001_aligned.png", noise(100, 100))
+    (twice,) = RAFDB(tmp_path).skipped
+    assert "train_00001 is in another class folder, too" in twice.reason
 
 
 def test_rafdb_tells_what_is_wrong(raf):

@@ -129,3 +129,10 @@ def test_a_pipeline_that_learns_bare_crops_no_longer_says_where_earlier_faces_ca
     pipeline = make_pipeline("pixels", "linear-svm").fit(samples)
     assert pipeline.trained_on == {"dataset": "mine", "split": "train", "revision": "r1", "n": 30, "n_missed": 0}
     assert pipeline.fit(crops, labels).trained_on == {}
+
+
+def test_values_are_checked_whatever_the_size_of_the_crops() -> None:
+    for features in ("lbp(radius=30)", "pca(of='lbp(radius=30)')", "mirrored(of='hog(cell=40)')"):
+        make_pipeline("whole-image", features, "linear-svm", input_size=96).check_parameters()
+    with pytest.raises(ShapeError, match="got 48×48"):
+        make_pipeline("whole-image", "lbp(radius=30)", "linear-svm").check_parameters()

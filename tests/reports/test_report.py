@@ -406,3 +406,12 @@ def test_rows_that_are_equal_stand_in_one_order_everywhere(summary: Summary, run
 def _at(timing: LatencySummary, ms: float) -> LatencySummary:
     total = timing.stages["total"].model_copy(update={"p50": ms})
     return timing.model_copy(update={"stages": {**timing.stages, "total": total}})
+
+
+def test_chance_is_that_of_the_expressions_shown(summary: Summary) -> None:
+    info = summary.datasets[0]
+    two = {label: 30 * (label in ("happy", "sad")) for label in info.labels}
+    shown = summary.model_copy(
+        update={"datasets": [info.model_copy(update={"class_counts": two}), *summary.datasets[1:]]}
+    )
+    assert [build_context(one).datasets[0].chance for one in (summary, shown)] == [1 / 7, 1 / 2]

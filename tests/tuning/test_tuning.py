@@ -140,7 +140,7 @@ def test_values_of_which_nothing_comes_are_a_failed_trial(tmp_path: Path, capsys
     said = capsys.readouterr().err
     assert "failed: the kernel values of this training set need too much memory" in said
     assert "the best 1 of 2, 1 failed" in said
-    assert main([*command, "--search", "memory_mb=0.001|0.002", "--out", str(tmp_path / "b")]) == 2
+    assert main([*command, "--search", "memory_mb=0.0005|0.001", "--out", str(tmp_path / "b")]) == 2
     assert "no trial was carried to its end: got 2 trials; the first failure: the kernel" in capsys.readouterr().err
 
 
