@@ -88,6 +88,10 @@ class KernelSVM(TemperatureScaled):
         """(N, 3 D) explicit features under ``approximation="additive"``."""
         raise NotImplementedError
 
+    def _prepared(self, rows: Matrix) -> Matrix:
+        """The rows as the kernel compares them, once it has learnt its scale."""
+        return rows
+
     def _check_rows(self, rows: Matrix) -> None:
         """Refuse rows that the kernel does not take."""
 
@@ -105,6 +109,7 @@ class KernelSVM(TemperatureScaled):
         self._check_rows(rows)
         self.n_features_in_ = rows.shape[1]
         self._learn_scale(rows)
+        rows = self._prepared(rows)
         if self.approximation is None:
             self._fit_pairs(rows, labels)
         else:
@@ -200,7 +205,7 @@ class KernelSVM(TemperatureScaled):
     def _scores(self, rows: Matrix) -> Scores:
         self._check_rows(rows)
         out = [np.zeros((0, len(self.classes_)), np.float32)]
-        for part in _chunks(rows):
+        for part in map(self._prepared, _chunks(rows)):
             if self.approximation == "additive":
                 values = self._map(part)
             else:

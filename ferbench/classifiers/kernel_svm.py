@@ -78,11 +78,21 @@ class RBFSVM(_GammaSVM):
 
     Attributes
     ----------
+    center_ : (D,) float32
+        Mean training row, which is subtracted from all rows: no distance changes.
     support_vectors_ : (S, D) float32
-        Support vectors, or landmarks.
+        Support vectors, or landmarks, less the mean.
     coef_ : (S, P) float32
         Weight of each in each of the P = C (C - 1) / 2 pairs; (S, C) of an approximation.
     """
+
+    def _learn_scale(self, rows: Matrix) -> None:
+        super()._learn_scale(rows)
+        # Distances are differences of squared lengths: far from the origin float32 would have no digits left for them.
+        self.center_ = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def _prepared(self, rows: Matrix) -> Matrix:
+        return np.asarray(rows - getattr(self, "center_", np.float32(0)))  # what older versions saved has none
 
     def _usual_gamma(self, rows: Matrix) -> float:
         return 1.0 / (int(rows.shape[1]) * (float(rows.var()) or 1.0))

@@ -190,3 +190,15 @@ def test_an_approximation_has_a_regularisation_of_its_own(spec: str, value: floa
     scores = [one.fit(rows, labels).decision_function(rows) for one in (model, alike, other)]
     np.testing.assert_array_equal(scores[0], scores[1])
     assert not np.allclose(scores[0], scores[2])
+
+
+def test_a_gaussian_kernel_sees_as_well_far_from_the_origin() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array(["angry", "happy", "sad"])[np.arange(240) % 3]
+    rows = (rng.normal(size=(240, 136)) + 0.8 * np.eye(3, 136)[np.arange(240) % 3]).astype(np.float32)
+    for approximation in (None, "nystroem"):
+        near, far = (
+            RBFSVM(C=1, approximation=approximation).fit(rows + offset, labels).decision_function(rows + offset)
+            for offset in (np.float32(0), np.float32(3000))
+        )
+        np.testing.assert_allclose(far, near, atol=0.02)
