@@ -184,7 +184,7 @@ def _learnt(
         text = f"{who} learnt from the faces that score it: {came.dataset} {came.split}, scored on {info.title}."
         yield Found(text, info.spec, (row.row,))
     elif has_learnt_from(learnt, dataset=info.spec, revision=info.revision, split="all"):
-        same = "the same collection" if came.dataset == info.spec else "the same pictures under other labels"
+        same = "the same collection" if came.revision == info.revision else "the same pictures under other labels"
         text = f"{who} learnt from {came.dataset} {came.split}, another split of {same} as {info.title}."
         yield Found(
             text,

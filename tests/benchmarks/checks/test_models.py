@@ -81,6 +81,8 @@ def came(learnt: str | None, split: str, revision: str = "abc") -> Pretrained:
         ("fer2013", "test", "ferplus", "error"),  # the same pictures under other labels
         ("fer2013", "train", "fer2013", "note"),
         ("fer2013", "train", "ferplus", "note"),
+        ("faces", "test", "images(path=/my/faces)", "error"),  # the same content under another name
+        ("faces", "train", "images(path=/my/faces)", "note"),
         (None, "train", "fer2013", "warning"),
     ],
 )
@@ -94,7 +96,9 @@ def test_fb017_knows_pictures_by_their_collection(learnt: str | None, split: str
 
 
 def test_fb017_passes_a_model_that_learnt_elsewhere() -> None:
-    made = summary(row("m", dataset="ckplus", pretrained=came("fer2013", "test")), datasets=[dataset(spec="ckplus")])
+    made = summary(
+        row("m", dataset="ckplus", pretrained=came("fer2013", "test", "xyz")), datasets=[dataset(spec="ckplus")]
+    )
     assert look("FB017", made, plan=plan(name="ckplus")).status == "passed"
     assert look("FB017", summary(row("hog"))).status == "not-applicable"
 
@@ -113,7 +117,7 @@ def test_fb017_knows_what_teachers_and_first_weights_saw(
 ) -> None:
     name, split = learnt.split() if learnt else (None, None)
     before = Ancestor(role=role, name="big", dataset=name, split=split, revision="abc" if learnt else None)
-    honest = came("ckplus", "all")
+    honest = came("ckplus", "all", "xyz")
     made = summary(
         row("m", dataset="fer2013", pretrained=honest.model_copy(update={"ancestors": [before]})),
         datasets=[dataset(spec="fer2013")],
