@@ -189,29 +189,18 @@ def _check_source(source: Path, record: dict[str, Any]) -> None:
 
 def _open_dataset(trained_on: dict[str, Any], name: str | None) -> Dataset:
     """The data to compare on: what is named, or what the pipeline learnt from."""
-    from ferbench.datasets import load_dataset
+    from ferbench.datasets import load_dataset, load_recorded
 
-    if name is None and "dataset" not in trained_on:
-        raise DataError(
-            "the pipeline does not say what it learnt from",
-            fix="name data to compare on: --dataset NAME, or --unchecked",
-        )
-    try:
-        data: Dataset = load_dataset(name or trained_on["dataset"])
-    except UnknownNameError:
-        if name is not None:
-            raise
-        raise DataError(
-            f"the pipeline does not say where {trained_on['dataset']} lies",
-            fix="name the data to compare on: --dataset FOLDER, or --unchecked",
-        ) from None
-    is_same = data.revision == trained_on.get("revision")
-    if name is None and not is_same:
+    if name is not None:
+        return load_dataset(name)
+    fix = "name data to compare on: --dataset NAME, or --unchecked"
+    data = load_recorded(trained_on, fix=fix)
+    if data.revision != trained_on.get("revision"):
         raise DataError(
             f"{trained_on['dataset']} here is not what the pipeline learnt from",
             got=f"revision {data.revision}",
             expected=trained_on.get("revision"),
-            fix="name data to compare on: --dataset NAME, or --unchecked",
+            fix=fix,
         )
     return data
 

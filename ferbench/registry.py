@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from ferbench.checks import check_flag, check_integer
 from ferbench.errors import FerbenchError, MissingDependencyError, ParameterError, UnknownNameError
 from ferbench.specs import Spec, parse_spec
 
@@ -353,11 +354,10 @@ def create(group: str, spec: str | Spec, **defaults: Any) -> Any:
 
 def _check_type(name: str, value: object, annotation: str) -> None:
     """Refuse what every component would misread: any word is true where a flag is asked for."""
-    if annotation in ("bool", "<class 'bool'>") and not isinstance(value, bool):
-        raise ParameterError(f"parameter {name}", got=repr(value), expected="True or False")
-    is_seed = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
-    if name in ("random_state", "seed") and annotation in ("int", "<class 'int'>") and not is_seed:
-        raise ParameterError(f"parameter {name}", got=repr(value), expected="an integer from 0 up")
+    if annotation in ("bool", "<class 'bool'>"):
+        check_flag(name, value)
+    if name in ("random_state", "seed") and annotation in ("int", "<class 'int'>"):
+        check_integer(name, value, 0, 2**32 - 1)
 
 
 def check_values(component: object) -> None:

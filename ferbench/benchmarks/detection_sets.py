@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer
 from ferbench.datasets.synthetic.dataset import GENERATOR_VERSION
 from ferbench.datasets.synthetic.scene import SceneScript, script
-from ferbench.errors import DataError, ParameterError
+from ferbench.errors import DataError
 from ferbench.faces import Image
 from ferbench.samples import Samples
 
@@ -77,8 +78,7 @@ class DetectionSet:
         ParameterError
             ``n`` is below 1.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ParameterError("number of generated pictures", got=repr(n), expected="1 or more")
+        check_integer("n", n, 1)
         scripts = [script((seed, i), _SIZE, i % (MOST_PEOPLE + 1), face_share=_FACE_SHARE) for i in range(n)]
         return cls(
             _Drawn(scripts),

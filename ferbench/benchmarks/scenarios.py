@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferbench.benchmarks.arrivals import MAX_HZ, MIN_HZ
+from ferbench.checks import is_integer, is_number
 from ferbench.errors import ParameterError
 from ferbench.specs import parse_spec
 
@@ -88,8 +89,8 @@ def parse_scenario(text: str | None) -> Scenario:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_TOGETHER
+    return is_integer(value) and 1 <= value <= MOST_TOGETHER
 
 
 def _is_rate(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and MIN_HZ <= value <= MAX_HZ
+    return is_number(value) and MIN_HZ <= value <= MAX_HZ

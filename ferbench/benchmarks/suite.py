@@ -17,6 +17,7 @@ from ferbench.benchmarks.frames import check_frames
 from ferbench.benchmarks.grid import Grid, Search
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.benchmarks.shifts import Corruptions, Cross
+from ferbench.checks import is_integer
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import entry
 from ferbench.specs import parse_spec
@@ -357,7 +358,7 @@ def parse_device(text: str) -> tuple[str, int]:
         raise ValueError(f"unknown device {text!r}; expected cpu(threads=1), cpu(threads=all) or gpu")
     if threads == "all":
         return spec.name, os.cpu_count() or 1
-    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= _MOST_THREADS:
+    if not is_integer(threads) or not 1 <= threads <= _MOST_THREADS:
         raise ValueError(f"threads of {text!r} must be a number from 1 to {_MOST_THREADS}, or all")
     return spec.name, threads
 

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any
 
+from ferbench.checks import is_integer
 from ferbench.errors import ParameterError
 
 __all__ = [
@@ -56,7 +57,7 @@ def resolve_threads(threads: int | str) -> int:
     """
     if threads == "all":
         return available_cores()
-    if isinstance(threads, int) and not isinstance(threads, bool) and threads >= 1:
+    if is_integer(threads) and threads >= 1:
         return threads
     raise ParameterError("not a thread count", got=repr(threads), expected="a whole number from 1, or 'all'")
 

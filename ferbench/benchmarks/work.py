@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ferbench.benchmarks import quality
 from ferbench.benchmarks.cells import Cell, CellError, Part, Status
 from ferbench.benchmarks.disk import check_disk, utc_now
@@ -29,7 +27,8 @@ from ferbench.errors import (
     ShapeError,
     UnknownNameError,
 )
-from ferbench.registry import check_values, create
+from ferbench.pipelines.crops import check_step
+from ferbench.registry import create
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +94,7 @@ def check_component(group: str, spec: str, place: str) -> None:
         If it has no such parameter, or not with such a value.
     """
     try:
-        made = create(group, spec)
-        check_values(made)
-        if getattr(made, "is_stateless", False):  # what learns nothing can be tried on a crop as suites have them
-            made.fit(np.zeros((1, 48, 48), np.uint8))
+        check_step(create(group, spec))
     except MissingDependencyError:
         return  # its cells will be skipped, and say what is missing
     except (UnknownNameError, ParameterError, ShapeError) as error:

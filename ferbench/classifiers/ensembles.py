@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ferbench.checks import check_integer
 from ferbench.errors import ParameterError
 from ferbench.registry import check_values, create, entry
 from ferbench.specs import parse_spec
@@ -53,8 +54,7 @@ def stacking(of: Sequence[str] = ("linear-svm", "knn"), final: str = "logistic-r
     """
     from sklearn.ensemble import StackingClassifier
 
-    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
-        raise ParameterError("parameter folds", got=repr(folds), expected="an integer from 2 up")
+    check_integer("folds", folds, 2)
     return StackingClassifier(
         _members("stacking", of),
         final_estimator=_classifier("stacking", final),

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer, check_positive
 from ferbench.classifiers.kernels import nystroem_projection
-from ferbench.classifiers.svm import Scores, TemperatureScaled, check_positive, fit_linear
+from ferbench.classifiers.svm import Scores, TemperatureScaled, fit_linear
 from ferbench.errors import DataError, ParameterError
 
 __all__ = ["Approximation", "KernelSVM"]
@@ -99,8 +100,7 @@ class KernelSVM(TemperatureScaled):
         """Raise :class:`ParameterError` where a value cannot be."""
         for name in ("memory_mb", "cache_mb", *(() if self.C is None else ("C",))):
             check_positive(name, getattr(self, name))
-        if isinstance(self.n_components, bool) or not isinstance(self.n_components, int) or self.n_components < 1:
-            raise ParameterError("parameter n_components", got=repr(self.n_components), expected="an integer from 1 up")
+        check_integer("n_components", self.n_components, 1)
         if self.approximation not in self._approximations:
             expected = " or ".join(map(str, self._approximations))
             raise ParameterError("parameter approximation", got=repr(self.approximation), expected=expected)

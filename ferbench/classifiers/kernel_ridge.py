@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_flag, check_positive
 from ferbench.classifiers.kernels import gaussian
-from ferbench.classifiers.svm import Scores, TemperatureScaled, check_positive
-from ferbench.errors import DataError, ParameterError, ShapeError
+from ferbench.classifiers.svm import Scores, TemperatureScaled
+from ferbench.errors import DataError, ShapeError
 
 __all__ = ["KernelRidge"]
 
@@ -84,8 +85,7 @@ class KernelRidge(TemperatureScaled):
         """Raise :class:`ParameterError` where a value cannot be."""
         for name in ("alpha", "gamma", "memory_mb"):
             check_positive(name, getattr(self, name))
-        if not isinstance(self.mirrored, bool | np.bool_):
-            raise ParameterError("parameter mirrored", got=repr(self.mirrored), expected="True or False")
+        check_flag("mirrored", self.mirrored)
 
     def _fit_scores(self, rows: Matrix, labels: npt.NDArray[Any]) -> None:
         from scipy.linalg import LinAlgError, cho_factor, cho_solve

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_positive
 from ferbench.classifiers.kernel_machine import Approximation, KernelSVM
 from ferbench.classifiers.kernels import additive_map, chi2_distance, gaussian, intersection
-from ferbench.classifiers.svm import check_positive
 from ferbench.errors import DataError, ParameterError
 
 __all__ = ["RBFSVM", "Chi2SVM", "IntersectionSVM"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.classifiers.svm import Scores, TemperatureScaled, check_positive
-from ferbench.errors import ParameterError
+from ferbench.checks import check_integer, check_positive
+from ferbench.classifiers.svm import Scores, TemperatureScaled
 
 __all__ = ["LocalSVM"]
 
@@ -65,10 +65,8 @@ class LocalSVM(TemperatureScaled):
     def check_parameters(self) -> None:
         """Raise :class:`ParameterError` where a value cannot be."""
         check_positive("C", self.C)
-        for name, least in (("n_neighbors", 2), ("n_iter", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ParameterError(f"parameter {name}", got=repr(value), expected=f"an integer from {least} up")
+        check_integer("n_neighbors", self.n_neighbors, 2)
+        check_integer("n_iter", self.n_iter, 1)
 
     def _fit_scores(self, rows: Matrix, labels: npt.NDArray[Any]) -> None:
         self.rows_, self.index_ = rows, np.searchsorted(self.classes_, labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ferbench.classifiers.calibrated import Calibrated
-from ferbench.errors import ParameterError
+from ferbench.registry import check_values
 
 __all__ = [
     "TRUSTED_TYPES",
@@ -109,7 +109,7 @@ def knn(
     from sklearn.neighbors import KNeighborsClassifier
 
     nearest = KNeighborsClassifier(n_neighbors=n_neighbors, weights=weights, metric=metric, algorithm="brute")
-    return _calibrated("knn", nearest, calibrate, random_state)
+    return _calibrated(nearest, calibrate, random_state)
 
 
 def random_forest(
@@ -146,7 +146,7 @@ def random_forest(
         class_weight="balanced" if balanced else None,
         random_state=random_state,
     )
-    return _calibrated("random-forest", forest, calibrate, random_state)
+    return _calibrated(forest, calibrate, random_state)
 
 
 def hist_gradient_boosting(
@@ -196,7 +196,7 @@ def hist_gradient_boosting(
         early_stopping=False,  # its held-out rows would be drawn without regard to who is shown
         random_state=random_state,
     )
-    return _calibrated("hist-gradient-boosting", boosting, calibrate, random_state)
+    return _calibrated(boosting, calibrate, random_state)
 
 
 def lda(shrinkage: float | str | None = "auto", calibrate: bool = True, random_state: int = 0) -> Calibrated:
@@ -215,7 +215,7 @@ def lda(shrinkage: float | str | None = "auto", calibrate: bool = True, random_s
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
-    return _calibrated("lda", analysis, calibrate, random_state)
+    return _calibrated(analysis, calibrate, random_state)
 
 
 def gaussian_nb(var_smoothing: float = 1e-3, calibrate: bool = True, random_state: int = 0) -> Calibrated:
@@ -233,13 +233,9 @@ def gaussian_nb(var_smoothing: float = 1e-3, calibrate: bool = True, random_stat
     """
     from sklearn.naive_bayes import GaussianNB
 
-    return _calibrated("gaussian-nb", GaussianNB(var_smoothing=var_smoothing), calibrate, random_state)
+    return _calibrated(GaussianNB(var_smoothing=var_smoothing), calibrate, random_state)
 
 
-def _calibrated(name: str, estimator: Any, calibrate: bool, random_state: int) -> Calibrated:
-    try:
-        # Inside, scikit-learn would look at the values hours later, when it is fitted.
-        estimator._validate_params()
-    except ValueError as error:
-        raise ParameterError(f"{name} has a parameter that cannot be", got=str(error)) from error
+def _calibrated(estimator: Any, calibrate: bool, random_state: int) -> Calibrated:
+    check_values(estimator)  # inside, scikit-learn would look at them hours later, when it is fitted
     return Calibrated(estimator, calibrate=calibrate, random_state=random_state)

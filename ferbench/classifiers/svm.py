@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from ferbench.checks import check_integer, check_positive
 from ferbench.classifiers.temperature import best_temperature, hold_out
-from ferbench.errors import DataError, NotFittedError, ParameterError, ShapeError
+from ferbench.errors import DataError, NotFittedError, ShapeError
 
 __all__ = [
     "LinearSVM",
     "TemperatureScaled",
-    "check_positive",
     "check_rows",
     "check_training_set",
     "fit_linear",
@@ -48,12 +48,6 @@ def check_rows(fitted: Any, X: Any) -> npt.NDArray[np.float32]:
     if rows.ndim != 2 or rows.shape[1] != fitted.n_features_in_:
         raise ShapeError("features have the wrong shape", got=rows.shape, expected=f"(N, {fitted.n_features_in_})")
     return rows
-
-
-def check_positive(name: str, value: object) -> None:
-    """Refuse a parameter that is no number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-        raise ParameterError(f"parameter {name}", got=repr(value), expected="a number above 0")
 
 
 def check_training_set(X: Any, y: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
@@ -226,7 +220,7 @@ class LinearSVM(TemperatureScaled):
     def check_parameters(self) -> None:
         """Raise :class:`ParameterError` where a value cannot be."""
         check_positive("C", self.C)
-        check_positive("max_iter", self.max_iter)
+        check_integer("max_iter", self.max_iter, 1)
 
     def _fit_scores(self, rows: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> None:
         self.coef_, self.intercept_, self.n_iter_ = fit_linear(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferbench.errors import ParameterError, UnknownNameError
+from ferbench.errors import ParameterError
 
 __all__ = ["configure", "main"]
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench combine``."""
     from ferbench.cli.fitting import check_calibration, check_unseen, keep
-    from ferbench.datasets import load_dataset
+    from ferbench.datasets import load_dataset, load_recorded
     from ferbench.pipelines import combine_networks, load_pipeline
     from ferbench.pipelines.storage import check_folder
 
@@ -51,15 +51,11 @@ def main(args: argparse.Namespace) -> int:
     check_folder(args.out, pipeline)
     validation = None
     if args.val_split:
-        name = args.dataset or pipeline.trained_on.get("dataset")
-        if name is None:
-            raise ParameterError("the networks do not say what they learnt from", fix="name a --dataset")
-        try:
-            validation = load_dataset(name).split(args.val_split)
-        except UnknownNameError:
-            if args.dataset is not None:
-                raise
-            raise ParameterError(f"the networks do not say where {name} lies", fix="name a --dataset") from None
+        if args.dataset is not None:
+            data = load_dataset(args.dataset)
+        else:
+            data = load_recorded(pipeline.trained_on, fix="name it: --dataset NAME")
+        validation = data.split(args.val_split)
         check_unseen("the networks", pipeline, validation)
     check_calibration(args, validation, pipeline.classes_)
     keep(pipeline, validation, args)

@@ -15,8 +15,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ferbench.errors import NoFaceError, ParameterError, SourceError
-from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, choose_pipeline
+from ferbench.errors import NoFaceError, SourceError
+from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, check_unnamed, choose_pipeline
 from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
 
 if TYPE_CHECKING:
@@ -155,11 +155,7 @@ def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str,
             device=args.device,
         )
         return pipeline, (f"device: {pipeline.device}",)
-    for option in ("runtime", "detector"):
-        if getattr(args, option) is not None:
-            raise ParameterError(
-                f"--{option} goes with a named pipeline", fix="leave it out: best takes the one measured"
-            )
+    check_unnamed(runtime=args.runtime, detector=args.detector)
     choice = choose_pipeline(args.run, args.budget_ms)
     pipeline = choice.load(on_no_face=args.on_no_face, device=args.device)
     return pipeline, (str(choice), f"device: {pipeline.device}")

@@ -65,10 +65,10 @@ def main(args: argparse.Namespace) -> int:
     _check(args, METRICS)
     pipeline = make_pipeline(args.pipeline)
     space = search_space(pipeline.parts, args.search)
-    first = {d.name: d.first for d in space}
-    for dimension in space:  # the others at their first value: an end that cannot be is said before any work
-        for value in dimension.ends:
-            Pipeline(with_values(pipeline.parts, {**first, dimension.name: value})).check_parameters()
+    first = {d.name: d.ends[0] for d in space}
+    ends = [first] + [{**first, d.name: value} for d in space for value in d.ends[1:]]
+    for values in ends:  # one that cannot be is said before any work
+        Pipeline(with_values(pipeline.parts, values)).check_parameters()
     dataset = load_dataset(args.dataset)
     if args.split == "all" and "test" in dataset.info.splits:
         raise ParameterError("parameters would be chosen on the test split", got="--split all", fix="name a split")

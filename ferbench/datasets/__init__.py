@@ -10,7 +10,7 @@ from ferbench.datasets.audit import AuditReport, audit
 from ferbench.datasets.base import skipped_warning
 from ferbench.datasets.decode import read_image
 from ferbench.datasets.folds import subject_folds
-from ferbench.datasets.loading import load_dataset
+from ferbench.datasets.loading import load_dataset, load_recorded
 from ferbench.datasets.overlap import has_learnt_from, same_pictures
 from ferbench.datasets.paths import cache_dir, data_root
 
@@ -21,6 +21,7 @@ __all__ = [
     "data_root",
     "has_learnt_from",
     "load_dataset",
+    "load_recorded",
     "read_image",
     "same_pictures",
     "skipped_warning",

@@ -9,10 +9,11 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer
 from ferbench.datasets.archives import FileSource
 from ferbench.datasets.decode import MIN_SIDE, read_image
 from ferbench.datasets.paths import cache_dir
-from ferbench.errors import DataError, ParameterError
+from ferbench.errors import DataError
 from ferbench.faces import as_gray
 
 __all__ = ["check_side", "image_shapes", "read_crops"]
@@ -24,9 +25,7 @@ LARGEST_IN_MEMORY = 512 * 2**20
 
 def check_side(size: int) -> int:
     """Return the side of a crop in pixels if it is one, 8 to 1024."""
-    if isinstance(size, bool) or not isinstance(size, int) or not MIN_SIDE <= size <= LARGEST_SIDE:
-        raise ParameterError("size is not a side in pixels", got=repr(size), expected=f"{MIN_SIDE} to {LARGEST_SIDE}")
-    return size
+    return check_integer("size", size, MIN_SIDE, LARGEST_SIDE)
 
 
 def image_shapes(source: FileSource, names: Sequence[str]) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import is_integer
 from ferbench.errors import ParameterError
 from ferbench.samples import Samples
 
@@ -37,7 +38,7 @@ def subject_folds(samples: Samples, n_folds: int, seed: int = 0) -> list[tuple[I
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     groups = np.unique(samples.groups)
-    if isinstance(n_folds, bool) or not isinstance(n_folds, int) or not 2 <= n_folds <= len(groups):
+    if not is_integer(n_folds) or not 2 <= n_folds <= len(groups):
         raise ParameterError(
             f"cannot make {n_folds!r} folds of {samples.dataset}", expected=f"2 to {len(groups)}, its subjects"
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, overload
 
 from ferbench.contracts import Dataset
-from ferbench.errors import DatasetNotFoundError, ParameterError
+from ferbench.errors import DataError, DatasetNotFoundError, ParameterError, UnknownNameError
 from ferbench.registry import create, entries
 from ferbench.samples import Samples
 from ferbench.specs import Spec, parse_spec
 
-__all__ = ["load_dataset"]
+__all__ = ["load_dataset", "load_recorded"]
 
 _TABLE_SUFFIXES = (".csv", ".csv.gz", ".csv.xz", ".csv.zip")
 
@@ -50,6 +51,29 @@ def load_dataset(
     """
     dataset = _dataset(spec, params)
     return dataset if split is None else dataset.split(split)
+
+
+def load_recorded(record: Mapping[str, Any], *, fix: str) -> Dataset:
+    """The dataset that the record of a training names.
+
+    Parameters
+    ----------
+    record : mapping
+        A pipeline's ``trained_on``.
+    fix : str
+        How a user names another one, for the errors.
+
+    Raises
+    ------
+    DataError
+        It names none, or one that is no registered name: a folder of pictures is recorded without its path.
+    """
+    if (name := record.get("dataset")) is None:
+        raise DataError("the pipeline does not say what it learnt from", fix=fix)
+    try:
+        return load_dataset(name)
+    except UnknownNameError:
+        raise DataError(f"the pipeline does not say where {name} lies", fix=fix) from None
 
 
 def _dataset(spec: str | os.PathLike[str] | Spec | Dataset, params: dict[str, Any]) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ferbench.checks import check_integer, is_number
 from ferbench.detectors.native import Found, NativeDetector
 from ferbench.detectors.reduction import Boxes
 from ferbench.errors import ParameterError
@@ -46,13 +47,10 @@ class CascadeDetector(NativeDetector):
         self.min_size = min_size
 
     def _load(self) -> Any:
-        is_number = isinstance(self.scale_factor, int | float) and not isinstance(self.scale_factor, bool)
-        if not is_number or not 1 < self.scale_factor <= 4:
+        if not is_number(self.scale_factor) or not 1 < self.scale_factor <= 4:
             raise ParameterError("parameter scale_factor", got=repr(self.scale_factor), expected="above 1 and up to 4")
-        for name in ("min_neighbors", "min_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ParameterError(f"parameter {name}", got=repr(value), expected="an integer, 1 or more")
+        check_integer("min_neighbors", self.min_neighbors, 1)
+        check_integer("min_size", self.min_size, 1)
         return self._load_cascade()
 
     def _load_cascade(self) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import dlib
 import numpy as np
 
+from ferbench.checks import check_number
 from ferbench.detectors.eyes import DLIB_CROP_SCALE, DLIB_CROP_SHIFT
 from ferbench.detectors.native import Found, NativeDetector
 from ferbench.detectors.reduction import check_upsample
-from ferbench.errors import ParameterError
 from ferbench.faces import Image, as_gray
 
 __all__ = ["DlibHogDetector"]
@@ -51,8 +51,7 @@ class DlibHogDetector(NativeDetector):
 
     def _load(self) -> Any:
         check_upsample(self.upsample)
-        if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
-            raise ParameterError("parameter threshold", got=repr(self.threshold), expected="a number")
+        check_number("threshold", self.threshold)
         return dlib.get_frontal_face_detector()
 
     def _find(self, image: Image, factor: float) -> Found:

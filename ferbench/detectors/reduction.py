@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ferbench.checks import check_integer, is_integer
 from ferbench.errors import ParameterError
 from ferbench.faces import Image
 
@@ -14,15 +15,13 @@ Boxes = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 def check_max_side(max_side: object) -> None:
     """Raise :class:`ParameterError` unless ``max_side`` is None or an integer of at least 32."""
-    is_integer = isinstance(max_side, int | np.integer) and not isinstance(max_side, bool)
-    if max_side is not None and not (is_integer and max_side >= 32):  # type: ignore[operator]
+    if max_side is not None and not (is_integer(max_side) and max_side >= 32):
         raise ParameterError("parameter max_side", got=repr(max_side), expected="None, or 32 pixels or more")
 
 
 def check_upsample(upsample: object) -> None:
     """Raise :class:`ParameterError` unless ``upsample``, how often an image is doubled, is 0, 1, 2 or 3."""
-    if isinstance(upsample, bool) or upsample not in range(4):
-        raise ParameterError("parameter upsample", got=repr(upsample), expected="0, 1, 2 or 3")
+    check_integer("upsample", upsample, 0, 3)
 
 
 def reduce_image(image: Image, max_side: int | None) -> tuple[Image, float]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_number
 from ferbench.detectors.native import Found, NativeDetector
 from ferbench.digests import check_digest
 from ferbench.errors import ModelFileError, ParameterError
@@ -98,9 +99,7 @@ class YuNetDetector(NativeDetector):
 
     def _load(self) -> Any:
         for name in ("score_threshold", "nms_threshold"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise ParameterError(f"parameter {name}", got=repr(value), expected="a number in [0, 1]")
+            check_number(name, getattr(self, name), 0, 1)
         if not isinstance(self.model, str | os.PathLike | None):
             raise ParameterError("parameter model", got=repr(self.model), expected="the path of an ONNX file, or None")
         if self.model is None:

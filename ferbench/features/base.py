@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -10,19 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ferbench.errors import NotFittedError, ParameterError, ShapeError
+from ferbench.errors import NotFittedError, ShapeError
 
 __all__ = [
     "Crops",
     "Matrix",
     "StatelessFeatures",
     "cell_shares",
-    "check_choice",
     "check_crops",
-    "check_flag",
-    "check_integer",
-    "check_number",
-    "check_numbers",
     "grid_means",
     "require_fitted",
 ]
@@ -54,47 +48,6 @@ def check_crops(crops: object, *, minimum: int = 1) -> Crops:
             expected=f"at least {minimum}×{minimum} pixels",
         )
     return crops
-
-
-def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
-    """Return ``value`` if it is an integer within the bounds; raise :class:`ParameterError` if not."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or value < minimum or (maximum is not None and value > maximum):  # type: ignore[operator]
-        upper = "" if maximum is None else f" to {maximum}"
-        raise ParameterError(
-            f"parameter {name}", got=repr(value), expected=f"an integer, {minimum}{upper or ' or more'}"
-        )
-    return int(value)  # type: ignore[call-overload,no-any-return]
-
-
-def check_number(name: str, value: object, minimum: float, maximum: float) -> float:
-    """Return ``value`` if it is a number within the bounds, both included."""
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not minimum <= value <= maximum:  # type: ignore[operator]
-        raise ParameterError(f"parameter {name}", got=repr(value), expected=f"a number from {minimum:g} to {maximum:g}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def check_numbers(name: str, values: object, minimum: float, maximum: float) -> tuple[float, ...]:
-    """Return one number or a sequence of them as a tuple, each within the bounds, both included."""
-    several = tuple(values) if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else (values,)
-    if not several:
-        raise ParameterError(f"parameter {name}", got=repr(values), expected="at least one number")
-    return tuple(check_number(name, value, minimum, maximum) for value in several)
-
-
-def check_choice(name: str, value: object, known: Sequence[str]) -> str:
-    """Return ``value`` if it is one of the known words."""
-    if not isinstance(value, str) or value not in known:
-        raise ParameterError(f"parameter {name}", got=repr(value), expected=f"one of {', '.join(known)}")
-    return value
-
-
-def check_flag(name: str, value: object) -> bool:
-    """Return ``value`` if it is True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise ParameterError(f"parameter {name}", got=repr(value), expected="True or False")
-    return bool(value)
 
 
 def require_fitted(features: object, attribute: str) -> None:

@@ -10,18 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_choice, check_flag, check_integer, check_number, check_numbers
 from ferbench.errors import ParameterError, ShapeError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    check_choice,
-    check_crops,
-    check_flag,
-    check_integer,
-    check_number,
-    check_numbers,
-    require_fitted,
-)
+from ferbench.features.base import Crops, Matrix, check_crops, require_fitted
 from ferbench.features.encoding import (
     accumulate,
     cell_indices,

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_integer
 from ferbench.errors import DataError, ParameterError
-from ferbench.features.base import Crops, Matrix, check_crops, check_integer, require_fitted
+from ferbench.features.base import Crops, Matrix, check_crops, require_fitted
 from ferbench.features.pca import PCAFeatures
 from ferbench.features.union import make_features
 from ferbench.registry import check_values

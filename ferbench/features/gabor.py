@@ -8,16 +8,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer, check_number
 from ferbench.errors import ParameterError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    StatelessFeatures,
-    cell_shares,
-    check_crops,
-    check_integer,
-    check_number,
-)
+from ferbench.features.base import Crops, Matrix, StatelessFeatures, cell_shares, check_crops
 
 __all__ = ["Gabor", "gabor_magnitudes"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ferbench.errors import ParameterError
-from ferbench.features.base import Crops, Matrix, StatelessFeatures, check_crops, check_integer
+from ferbench.checks import check_flag, check_integer
+from ferbench.features.base import Crops, Matrix, StatelessFeatures, check_crops
 
 __all__ = ["HOG"]
 
@@ -53,8 +53,7 @@ class HOG(StatelessFeatures):
         check_integer("cell", self.cell, 2)
         check_integer("block", self.block, 1)
         check_integer("bins", self.bins, 2, 180)
-        if not isinstance(self.signed, bool | np.bool_):
-            raise ParameterError("parameter signed", got=repr(self.signed), expected="True or False")
+        check_flag("signed", self.signed)
         crops = check_crops(X, minimum=self.cell * self.block)
         height, width = (side // self.cell * self.cell for side in crops.shape[1:])
         top, left = (crops.shape[1] - height) // 2, (crops.shape[2] - width) // 2

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_choice
 from ferbench.detectors.dlib_models import dlib_model, import_dlib
 from ferbench.errors import DataError
-from ferbench.features.base import Crops, Matrix, check_choice, check_crops, require_fitted
+from ferbench.features.base import Crops, Matrix, check_crops, require_fitted
 
 __all__ = ["PARTS", "Landmarks", "align_shapes", "contour_angles", "pair_distances"]
 

@@ -9,16 +9,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_choice, check_integer, check_numbers
 from ferbench.errors import ParameterError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    StatelessFeatures,
-    check_choice,
-    check_crops,
-    check_integer,
-    check_numbers,
-)
+from ferbench.features.base import Crops, Matrix, StatelessFeatures, check_crops
 from ferbench.features.lbp_codes import METHODS
 from ferbench.features.lbp_compound import COMPOUNDS, compound_bins, compound_labels
 

@@ -8,16 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_choice, check_integer
 from ferbench.errors import DataError, ShapeError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    check_choice,
-    check_crops,
-    check_integer,
-    grid_means,
-    require_fitted,
-)
+from ferbench.features.base import Crops, Matrix, check_crops, grid_means, require_fitted
 
 __all__ = ["OpticalFlow", "flow_fields"]
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_flag, check_integer
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
-from ferbench.features.base import Crops, Matrix, check_crops, check_flag, check_integer
+from ferbench.features.base import Crops, Matrix, check_crops
 from ferbench.features.union import make_features
 from ferbench.registry import check_values
 

@@ -8,16 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_choice, check_integer, check_number
 from ferbench.errors import ParameterError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    check_choice,
-    check_crops,
-    check_integer,
-    check_number,
-    require_fitted,
-)
+from ferbench.features.base import Crops, Matrix, check_crops, require_fitted
 
 __all__ = ["FILTERS", "RandomConvolutions"]
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ferbench.checks import check_numbers
 from ferbench.errors import NotFittedError, ParameterError
-from ferbench.features.base import Crops, Matrix, check_crops, check_numbers
+from ferbench.features.base import Crops, Matrix, check_crops
 from ferbench.registry import check_values, create
 
 __all__ = ["Union", "make_features"]

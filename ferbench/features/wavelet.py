@@ -5,16 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_choice, check_integer
 from ferbench.errors import ShapeError, UnknownNameError
-from ferbench.features.base import (
-    Crops,
-    Matrix,
-    StatelessFeatures,
-    check_choice,
-    check_crops,
-    check_integer,
-    grid_means,
-)
+from ferbench.features.base import Crops, Matrix, StatelessFeatures, check_crops, grid_means
 
 __all__ = ["Wavelet", "wavelet_subbands"]
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ferbench.errors import ShapeError
 from ferbench.faces import Faces, Image, as_gray
+from ferbench.registry import check_values
 
-__all__ = ["check_crops", "crop_faces", "resize_crops"]
+__all__ = ["CROP_SIDE", "check_crops", "check_step", "crop_faces", "resize_crops"]
+
+CROP_SIDE = 48
+"""Side of the crops in pixels, unless a pipeline says otherwise; FER2013's."""
 
 
 def crop_faces(
     images: Sequence[Image],
     faces: Faces,
     *,
-    size: int = 48,
+    size: int = CROP_SIDE,
     scale: float = 1.0,
     shift: float = 0.0,
     eyes: npt.NDArray[np.float32] | None = None,
@@ -126,3 +131,17 @@ def check_crops(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         got = f"{crops.shape} {crops.dtype}" if isinstance(crops, np.ndarray) else type(crops).__name__
         raise ShapeError("crops have the wrong form", got=got, expected="(N, h, w) uint8 gray")
     return crops
+
+
+def check_step(step: Any, side: int = CROP_SIDE) -> None:
+    """Have features or a classifier look at their parameters' values; what learns nothing is tried on a blank crop.
+
+    Raises
+    ------
+    ParameterError, ShapeError
+        A value cannot be, or not with crops of that side.
+    """
+    if getattr(step, "is_stateless", False):
+        step.fit(np.zeros((1, side, side), np.uint8))
+    else:
+        check_values(step)

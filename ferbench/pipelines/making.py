@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ferbench.errors import ParameterError
 from ferbench.labels import LabelSpace
+from ferbench.pipelines.crops import CROP_SIDE
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.preset import find_preset
 from ferbench.pipelines.spec import assemble, complete, parse_pipeline_id
@@ -19,7 +20,7 @@ def make_pipeline(
     classifier: str | None = None,
     runtime: str | None = None,
     label_space: LabelSpace | None = None,
-    input_size: int = 48,
+    input_size: int = CROP_SIDE,
     on_no_face: OnNoFace = "skip",
 ) -> Pipeline:
     """Make an unfitted pipeline.

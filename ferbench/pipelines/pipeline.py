@@ -11,17 +11,18 @@ from typing import Any, Literal, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer
 from ferbench.contracts import AligningDetector, Detector, Session, StagedSession
 from ferbench.devices import Device, choose_device
 from ferbench.errors import ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
 from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import check_fit_runtime, model_file, runs_file
-from ferbench.pipelines.crops import check_crops, crop_faces, resize_crops
+from ferbench.pipelines.crops import CROP_SIDE, check_crops, check_step, crop_faces, resize_crops
 from ferbench.pipelines.learning import check_calibration_faces, training_faces
 from ferbench.pipelines.spec import Family, PipelineParts, complete
 from ferbench.pipelines.whole import whole_images, with_stand_ins
-from ferbench.registry import check_values, create, entry
+from ferbench.registry import create, entry
 from ferbench.samples import Samples
 from ferbench.specs import Spec, parse_spec
 
@@ -77,7 +78,7 @@ class Pipeline:
 
     parts: PipelineParts
     label_space: LabelSpace | None = None
-    input_size: int = 48
+    input_size: int = CROP_SIDE
     on_no_face: OnNoFace = "skip"
     crop_scale: float | None = None
     crop_shift: float | None = None
@@ -93,8 +94,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         if self.on_no_face not in ("skip", "whole", "raise"):
             raise ParameterError("unknown on_no_face", got=repr(self.on_no_face), expected="skip, whole or raise")
-        if not isinstance(self.input_size, int) or self.input_size < 8:
-            raise ParameterError("input_size", got=repr(self.input_size), expected="8 pixels or more")
+        check_integer("input_size", self.input_size, 8)
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -177,10 +177,7 @@ class Pipeline:
         check_fit_runtime(self.parts.runtime)
         estimator = self._make_estimator()
         for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
-            if getattr(step, "is_stateless", False):  # what learns nothing can be tried on a crop of the right size
-                step.fit(np.zeros((1, self.input_size, self.input_size), np.uint8))
-            else:
-                check_values(step)
+            check_step(step, self.input_size)
 
     def fit_from_features(self, F: npt.NDArray[np.float32], y: npt.ArrayLike, *, label_space: LabelSpace) -> Self:
         """Learn from features (N, D) that :meth:`features_of` computed earlier."""
@@ -288,8 +285,7 @@ class Pipeline:
         """
         if not self.is_fitted:
             raise NotFittedError(f"{self.id} is not fitted", fix="call fit, or load a saved pipeline")
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ParameterError("threads", got=repr(threads), expected="a whole number, 1 or more")
+        check_integer("threads", threads, 1)
         runtime = create("runtimes", self.parts.runtime)
         chosen = choose_device(device, runtime, self.parts.runtime.name)
         example = np.zeros((1, self.input_size, self.input_size), np.uint8)

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ferbench.checks import is_number
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.pipelines.spec import parse_pipeline_id
 from ferbench.specs import Spec
@@ -134,7 +135,7 @@ def _published(path: Path, figures: Mapping[str, Any]) -> Published:
         if name in ("dataset", "protocol"):
             if not isinstance(value, str):
                 raise ParameterError(f"published {name} in {path}", got=repr(value), expected="text")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        elif not is_number(value) or not 0 <= value <= 1:
             raise ParameterError(f"published {name} in {path}", got=repr(value), expected="a share from 0 to 1")
     if missing := [name for name, one in known.items() if one.default is MISSING and name not in figures]:
         raise ParameterError(f"the published figures in {path} are not whole", got=f"no {' and no '.join(missing)}")

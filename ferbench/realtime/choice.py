@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ferbench.checks import check_positive
 from ferbench.errors import ParameterError, RunError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ferbench.benchmarks.store import Run
     from ferbench.pipelines import OnNoFace, Pipeline
 
-__all__ = ["BEST", "BUDGET_MS", "LATEST_RUN", "Choice", "choose_pipeline"]
+__all__ = ["BEST", "BUDGET_MS", "LATEST_RUN", "Choice", "check_unnamed", "choose_pipeline"]
 
 BEST = "best"
 """What a pipeline is called that is to be chosen from a run."""
@@ -92,6 +93,13 @@ class Choice:
         )
 
 
+def check_unnamed(**parts: str | None) -> None:
+    """Raise :class:`ParameterError` if a part is named beside a pipeline that was made or measured with its own."""
+    for kind, name in parts.items():
+        if name is not None:
+            raise ParameterError(f"a {kind} goes with a named pipeline", got=name, fix="leave it out")
+
+
 def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:
     """The most accurate pipeline of a run whose median time is within a budget.
 
@@ -115,8 +123,7 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
     from ferbench.benchmarks.environment import machine_fingerprint
     from ferbench.benchmarks.store import Run
 
-    if isinstance(budget_ms, bool) or not isinstance(budget_ms, int | float) or not budget_ms > 0:
-        raise ParameterError("budget_ms is out of range", got=repr(budget_ms), expected="milliseconds above 0")
+    check_positive("budget_ms", budget_ms)
     opened = Run.open(Path(run))
     summary, here = opened.summary(), machine_fingerprint()
     timed = _timed_rows(summary, here)

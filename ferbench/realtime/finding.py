@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import is_integer
 from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
 from ferbench.realtime.defaults import DETECT_EVERY
@@ -50,7 +51,7 @@ _MOVED, _GROWN = 0.5, 1.2
 
 def check_detect_every(detect_every: object) -> None:
     """Raise ParameterError unless it is a number of frames from one search of the whole picture to the next."""
-    if not isinstance(detect_every, int) or isinstance(detect_every, bool) or detect_every < 1:
+    if not is_integer(detect_every) or detect_every < 1:
         raise ParameterError("detect_every is out of range", got=repr(detect_every), expected="1 or more frames")
 
 

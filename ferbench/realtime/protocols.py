@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
 
 if TYPE_CHECKING:
@@ -82,10 +81,10 @@ def load_live_pipeline(
         If another ``detector`` is named than that of ``best``, which was measured with it, or of a pipeline object.
     """
     from ferbench.pipelines import load_pipeline
-    from ferbench.realtime.choice import BEST, choose_pipeline
+    from ferbench.realtime.choice import BEST, check_unnamed, choose_pipeline
 
-    if detector is not None and (pipeline == BEST or not isinstance(pipeline, str | os.PathLike)):
-        raise ParameterError("a detector goes with a named pipeline", got=detector, fix="leave it out")
+    if pipeline == BEST or not isinstance(pipeline, str | os.PathLike):
+        check_unnamed(detector=detector)
     if not isinstance(pipeline, str | os.PathLike):
         return pipeline
     if pipeline == BEST:

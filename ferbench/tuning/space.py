@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from ferbench.checks import is_number
 from ferbench.errors import ParameterError
 from ferbench.pipelines.spec import FEATURES, PipelineParts
 from ferbench.registry import entry
@@ -60,11 +61,6 @@ class Dimension:
     high: float = 0
     is_log: bool = False
     choices: tuple[Any, ...] = ()
-
-    @property
-    def first(self) -> Any:
-        """One of its values."""
-        return self.choices[0] if self.choices else self.low
 
     @property
     def ends(self) -> tuple[Any, ...]:
@@ -127,15 +123,11 @@ def parse_dimension(text: str) -> Dimension:
     low, *rest = values.split(":")
     ends = [parse_value(low), *(parse_value(part) for part in rest[:1])]
     is_log = rest[1:] == ["log"]
-    if len(rest) not in (1, 2) or (len(rest) == 2 and not is_log) or not all(_is_number(end) for end in ends):
+    if len(rest) not in (1, 2) or (len(rest) == 2 and not is_log) or not all(is_number(end) for end in ends):
         raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
     if not ends[0] < ends[1] or (is_log and ends[0] <= 0):
         raise ParameterError("not a range to search", got=repr(text), expected="LOW < HIGH, and LOW > 0 for log")
     return Dimension(name, ends[0], ends[1], is_log)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _as_parameter(dimension: Dimension, parts: PipelineParts) -> Dimension:

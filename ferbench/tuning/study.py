@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ferbench.checks import check_integer
 from ferbench.errors import DataError, MissingDependencyError, ParameterError, RunError, ShapeError
 from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.preset import preset_text
@@ -108,8 +109,7 @@ def tune(
     RunError
         The folder has a search of something else.
     """
-    if isinstance(n_trials, bool) or not isinstance(n_trials, int) or n_trials < 1:
-        raise ParameterError("a search needs trials", got=n_trials, expected="1 or more")
+    check_integer("n_trials", n_trials, 1)
     folder.mkdir(parents=True, exist_ok=True)
     with _quiet_optuna() as optuna:
         searched = {dimension.name: str(dimension.distribution()) for dimension in space}

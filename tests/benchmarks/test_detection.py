@@ -120,7 +120,7 @@ def test_scenes_are_drawn_with_the_boxes_that_they_claim() -> None:
     assert scenes.images[1].shape == (480, 640, 3)
     np.testing.assert_array_equal(scenes.images[1], DetectionSet.of_scenes(2).images[1])
     assert (scenes.images[1] != DetectionSet.of_scenes(2, seed=1).images[1]).any()
-    with pytest.raises(ParameterError, match="number of generated pictures"):
+    with pytest.raises(ParameterError, match="parameter n: got"):
         DetectionSet.of_scenes(0)
 
 

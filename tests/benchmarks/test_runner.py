@@ -193,8 +193,8 @@ def test_a_wrong_parameter_is_told_with_its_line_before_anything_is_done(tmp_pat
 @pytest.mark.parametrize(
     ("features", "said"),
     [
-        ("pca(n_components=0)", "parameter n_components: got 0, expected an integer, 1 or more"),
-        ("pca(of=hog(cell=1))", "parameter cell: got 1, expected an integer, 2 or more"),
+        ("pca(n_components=0)", "parameter n_components: got 0, expected an integer from 1 up"),
+        ("pca(of=hog(cell=1))", "parameter cell: got 1, expected an integer from 2 up"),
         ("mirrored(of=[hog, lbp(grid=0)])", "parameter grid: got 0"),
         ("fisherfaces(of=hogg)", "unknown feature 'hogg'"),
         ("dense-sift(words=1)", "parameter words: got 1"),

@@ -84,15 +84,15 @@ def test_wrong_input_is_one_clear_error() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("knn(n_neighbors=0)", "knn has a parameter.*n_neighbors"),
-        ("lda(shrinkage=2)", "lda has a parameter.*shrinkage"),
+        ("knn(n_neighbors=0)", "KNeighborsClassifier has a parameter.*n_neighbors"),
+        ("lda(shrinkage=2)", "LinearDiscriminantAnalysis has a parameter.*shrinkage"),
         ("hist-gradient-boosting(max_iter=0)", "max_iter"),
         ("gaussian-nb(var_smoothing=-1)", "var_smoothing"),
         ("voting(of=knn)", "list of specs"),
         ("voting(of=[knn])", "list of specs"),
         ("voting(of=[knn, lda], weights=[1])", "weights.*2 numbers"),
         ("voting(of=[knn, mini-xception])", "network mini-xception"),
-        ("voting(of=[knn, 'knn(n_neighbors=0)'])", "knn has a parameter"),
+        ("voting(of=[knn, 'knn(n_neighbors=0)'])", "KNeighborsClassifier has a parameter"),
         ("stacking(of=[knn, lda], folds=1)", "folds"),
         ("stacking(of=[knn, lda], final=[knn])", "spec of a classifier"),
     ],

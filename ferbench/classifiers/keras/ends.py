@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from ferbench.checks import is_number
 from ferbench.errors import ParameterError
 
 __all__ = ["CropShape", "Tensor", "check_share", "gray_crops", "probabilities"]
@@ -56,5 +57,5 @@ def probabilities(image: Tensor, features: Tensor, n_classes: int, name: str) ->
 def check_share(network: str, **shares: float) -> None:
     """Raise :class:`ParameterError` unless every value is a share below 1, as dropout rates are."""
     for name, value in shares.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        if not is_number(value) or not 0 <= value < 1:
             raise ParameterError(f"{name} of {network} is a share", got=repr(value), expected="0 <= value < 1")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from ferbench.checks import is_integer
 from ferbench.classifiers.keras.ends import CropShape, Tensor, check_share, gray_crops, probabilities
 from ferbench.errors import ParameterError
 
@@ -139,5 +140,5 @@ def _stages(network: str, blocks: object) -> Sequence[object]:
 
 def _check_sizes(network: str, **sizes: object) -> None:
     for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_integer(value) or value < 1:
             raise ParameterError(f"{name} of {network} is a whole number", got=repr(value), expected="1 or more")

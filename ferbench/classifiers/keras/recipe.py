@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ferbench.checks import is_integer
 from ferbench.classifiers.keras.augmentation import AUGMENTATIONS
 from ferbench.errors import ParameterError, UnknownNameError
 
@@ -119,7 +120,7 @@ class Recipe:
                 raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
         whole = ("epochs", "batch_size", "seed", "side", "average_epochs", "early_stopping", "plateau_patience")
         for name in (*whole, "transforms"):
-            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
+            if not is_integer(getattr(self, name)):
                 raise ParameterError(f"{name} must be a whole number", got=repr(getattr(self, name)))
         for name in ("epochs", "batch_size", "learning_rate", "transforms", "plateau_patience"):
             if getattr(self, name) == 0:

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from ferbench.checks import is_integer
 from ferbench.classifiers.keras.ends import CropShape, Tensor, check_share, gray_crops, probabilities
 from ferbench.errors import ModelFileError, ParameterError, UnknownNameError
 
@@ -110,9 +111,9 @@ def transfer(
         raise UnknownNameError("base of transfer", str(base), BASES)
     check_share("transfer", dropout=dropout)
     chosen = BASES[base]
-    if isinstance(size, bool) or not isinstance(size, int) or size < SMALLEST:
+    if not is_integer(size) or size < SMALLEST:
         raise ParameterError("size of transfer", got=repr(size), expected=f"{SMALLEST} pixels or more")
-    if isinstance(enlarge, bool) or not isinstance(enlarge, int) or enlarge < 0:
+    if not is_integer(enlarge) or enlarge < 0:
         raise ParameterError("enlarge of transfer", got=repr(enlarge), expected="a whole number, or 0 for size instead")
     image, _ = gray_crops(shape, "transfer", smallest=-(-SMALLEST // enlarge) if enlarge else 8)
     network = _with_weights(chosen, base, weights, None if enlarge else size)
@@ -166,7 +167,7 @@ def _with_weights(base: Base, name: str, weights: str, size: int | None) -> kera
 
 
 def _freeze(network: keras.Model, freeze: str | int) -> None:
-    if isinstance(freeze, bool) or not (freeze in ("all", "none") or (isinstance(freeze, int) and freeze >= 0)):
+    if freeze not in ("all", "none") and not (is_integer(freeze) and freeze >= 0):
         raise ParameterError("freeze of transfer", got=repr(freeze), expected="all, none, or a number of layers")
     n = {"all": len(network.layers), "none": 0}.get(str(freeze), freeze)
     for layer in network.layers[: int(n)]:

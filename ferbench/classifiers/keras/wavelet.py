@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
+from ferbench.checks import is_integer
 from ferbench.classifiers.keras.ends import CropShape, Tensor, check_share, gray_crops, probabilities
 from ferbench.errors import ParameterError, UnknownNameError
 
@@ -104,7 +105,7 @@ def _network(
     shape: CropShape, n_classes: int, name: str, wavelet: str | None, width: int, dropout: float
 ) -> keras.Model:
     check_share(name, **{"twice dropout": 2 * dropout if isinstance(dropout, float | int) else dropout})
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+    if not is_integer(width) or width < 1:
         raise ParameterError(f"width of {name} is a whole number", got=repr(width), expected="1 or more")
     if any(side is not None and side % 2 for side in shape):
         raise ParameterError(f"{name} halves the crops", got=f"{shape[0]}×{shape[1]}", expected="an even size")

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer
 from ferbench.classifiers.runtimes.views import averaged, check_views
 from ferbench.contracts import Session
 from ferbench.devices import choose_device
@@ -238,8 +239,7 @@ class KerasRuntime:
         """
         if not hasattr(fitted, "model_"):
             raise ParameterError("the keras runtime runs Keras networks", got=type(fitted).__name__)
-        if isinstance(self.largest_batch, bool) or not isinstance(self.largest_batch, int) or self.largest_batch < 1:
-            raise ParameterError("parameter largest_batch", got=repr(self.largest_batch), expected="1 face or more")
+        check_integer("largest_batch", self.largest_batch, 1)
         check_views(self.tta)
         chosen = choose_device(device, self, "keras")
         _request_threads(threads)

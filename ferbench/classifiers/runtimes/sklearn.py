@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import check_integer
 from ferbench.classifiers.trees import fitted_parts
 from ferbench.errors import DeviceError, NotFittedError, ParameterError
 
@@ -68,8 +69,7 @@ class SklearnRuntime:
 
         if device != "cpu":
             raise DeviceError("the sklearn runtime runs on the CPU only", got=device, fix="use device='cpu'")
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ParameterError("parameter threads", got=repr(threads), expected="an integer, 1 or more")
+        check_integer("threads", threads, 1)
         steps = [step for _, step in fitted.steps] if isinstance(fitted, Pipeline) else [fitted]
         if not hasattr(steps[-1], "predict_proba"):
             raise ParameterError("the classifier gives no probabilities", got=type(steps[-1]).__name__)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import is_integer
 from ferbench.datasets.paths import cache_dir
 from ferbench.datasets.synthetic.scene import SceneScript, check_size, is_pair, script
 from ferbench.errors import DataError, ParameterError, UnknownNameError
@@ -199,7 +200,7 @@ class SyntheticFaces:
             "crop_size": (crop_size, 8),
         }
         for name, (value, least) in limits.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not is_integer(value) or value < least:
                 raise ParameterError(
                     f"{name} of synthetic faces", got=repr(value), expected=f"a whole number >= {least}"
                 )

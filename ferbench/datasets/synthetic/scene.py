@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.checks import is_number
 from ferbench.datasets.synthetic.camera import background, occlude, photograph
 from ferbench.datasets.synthetic.identity import make_identity
 from ferbench.datasets.synthetic.portrait import Portrait, draw_portrait, face_box
@@ -94,11 +95,7 @@ class SceneScript:
 
 def is_pair(value: object) -> bool:
     """Whether this is a tuple or list of two numbers."""
-    return (
-        isinstance(value, tuple | list)
-        and len(value) == 2
-        and all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in value)
-    )
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(is_number, value))
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
