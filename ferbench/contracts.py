@@ -34,6 +34,9 @@ class Detector(Protocol):
         How this detector's boxes become crops: the square around the box's centre has ``crop_scale`` times the box's
         longer side, its centre moved down by ``crop_shift`` times that side (negative: up). Detectors differ in where
         they put a box, so each brings its own figures.
+
+    Where it has a method ``check_parameters()``, its values are looked at before any picture is read, also before a
+    training on crops: :class:`ParameterError` if one cannot be.
     """
 
     crop_scale: float

@@ -7,11 +7,10 @@ used: it hashes its arguments, a second per call for the crops of a large datase
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ import numpy.typing as npt
 from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.store import write_atomically
 from ferbench.datasets import cache_dir
+from ferbench.digests import file_digest
 from ferbench.errors import StorageError
-from ferbench.registry import entry
+from ferbench.registry import entries, entry
 from ferbench.specs import parse_spec
 
 __all__ = ["cached_array", "code_digest"]
@@ -63,19 +63,39 @@ def cached_array(key: dict[str, Any], compute: Callable[[], npt.NDArray[Any]]) -
 
 
 def code_digest(group: str, spec: str) -> str:
-    """Digest of the source files beside a component: an edited component must not be answered from the cache."""
-    module = entry(group, parse_spec(spec).name).target.split(":")[0]
-    found = find_spec(module)
-    if found is None or found.origin is None:
-        return ""
-    sources = sorted(Path(found.origin).parent.glob("*.py"))
-    return digest([_versions(), *(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources)])
+    """Digest of the source files beside a component and those within it, and of the files that its parameters name.
+
+    An edited component, or an exchanged model, must not be answered from the cache.
+    """
+    return digest([_versions(), *map(file_digest, sorted(set(_files_of(group, spec))))])
+
+
+def _files_of(group: str, spec: str) -> Iterator[Path]:
+    parsed = parse_spec(spec)
+    found = find_spec(entry(group, parsed.name).target.split(":")[0])
+    if found is not None and found.origin is not None:
+        yield from Path(found.origin).parent.glob("*.py")
+    values = [value if isinstance(value, list | tuple) else [value] for value in parsed.params.values()]
+    for text in (one for several in values for one in several if isinstance(one, str)):
+        if text.partition("(")[0].strip() in entries(group):  # of=hog(cell=6)
+            yield from _files_of(group, text)
+        elif (path := Path(text).expanduser()).is_file():
+            yield path
 
 
 @cache
 def _versions() -> list[str]:
-    """Versions of what every array is made by: ferbench's own crops, and the libraries under them."""
-    return [f"{name} {version(name)}" for name in ("ferbench", "numpy", "opencv-contrib-python")]
+    """Versions of what arrays are made by: ferbench's own crops, and the libraries under them, where installed."""
+    named = ("ferbench", "numpy", "scipy", "scikit-image", "opencv-contrib-python", "PyWavelets", "dlib")
+    return [f"{name} {version(name)}" for name in named if _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _open(path: Path) -> npt.NDArray[Any] | None:

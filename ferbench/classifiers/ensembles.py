@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ferbench.checks import check_integer
+from ferbench.checks import check_integer, check_numbers
 from ferbench.errors import ParameterError
 from ferbench.registry import check_values, create, entry
 from ferbench.specs import parse_spec
@@ -26,9 +26,10 @@ def voting(of: Sequence[str] = ("linear-svm", "knn"), weights: Sequence[float] |
     from sklearn.ensemble import VotingClassifier
 
     members = _members("voting", of)
-    if weights is not None and (len(weights) != len(members) or not all(w >= 0 for w in weights) or not sum(weights)):
+    shares = None if weights is None else check_numbers("weights", weights, 0, 1e6)
+    if shares is not None and (len(shares) != len(members) or not any(shares)):
         raise ParameterError("parameter weights", got=repr(weights), expected=f"{len(members)} numbers, not all 0")
-    return VotingClassifier(members, voting="soft", weights=None if weights is None else list(weights))
+    return VotingClassifier(members, voting="soft", weights=None if shares is None else list(shares))
 
 
 def stacking(of: Sequence[str] = ("linear-svm", "knn"), final: str = "logistic-regression", folds: int = 5) -> Any:

@@ -46,16 +46,13 @@ class CascadeDetector(NativeDetector):
         self.min_neighbors = min_neighbors
         self.min_size = min_size
 
-    def _load(self) -> Any:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
         if not is_number(self.scale_factor) or not 1 < self.scale_factor <= 4:
             raise ParameterError("parameter scale_factor", got=repr(self.scale_factor), expected="above 1 and up to 4")
         check_integer("min_neighbors", self.min_neighbors, 1)
         check_integer("min_size", self.min_size, 1)
-        return self._load_cascade()
-
-    def _load_cascade(self) -> Any:
-        """The ``cv2.CascadeClassifier``."""
-        raise NotImplementedError
 
     def _find(self, image: Image, factor: float) -> Found:
         window = max(self._native.getOriginalWindowSize())

@@ -56,8 +56,12 @@ class DlibCnnDetector(NativeDetector):
         super().__init__(max_side, align)
         self.upsample = upsample
 
-    def _load(self) -> Any:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
         check_upsample(self.upsample)
+
+    def _load(self) -> Any:
         file = dlib_model(_MODEL, "detector 'dlib-cnn'")
         return import_dlib("detector 'dlib-cnn'").cnn_face_detection_model_v1(str(file))
 

@@ -49,9 +49,13 @@ class DlibHogDetector(NativeDetector):
         self.upsample = upsample
         self.threshold = threshold
 
-    def _load(self) -> Any:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
         check_upsample(self.upsample)
         check_number("threshold", self.threshold)
+
+    def _load(self) -> Any:
         return dlib.get_frontal_face_detector()
 
     def _find(self, image: Image, factor: float) -> Found:

@@ -94,11 +94,15 @@ class HaarDetector(CascadeDetector):
             raise UnknownNameError("cascade of detector 'haar':", self.cascade, _CASCADES)
         return _CASCADES[self.cascade]
 
-    def _load_cascade(self) -> Any:
-        name = self._chosen.file
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be."""
+        super().check_parameters()
+        _ = self._chosen
+
+    def _load(self) -> Any:
         import cv2
 
-        file = Path(cv2.data.haarcascades) / name  # type: ignore[attr-defined]
+        file = Path(cv2.data.haarcascades) / self._chosen.file  # type: ignore[attr-defined]
         if not file.is_file():  # the opencv-python 5.0 wheels ship without the cascades
             raise MissingDependencyError("opencv-contrib-python<5", "dev", "detector 'haar'")
         return cv2.CascadeClassifier(str(file))

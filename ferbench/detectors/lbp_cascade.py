@@ -54,7 +54,7 @@ class LBPCascadeDetector(CascadeDetector):
     ) -> None:
         super().__init__(scale_factor, min_neighbors, min_size, max_side, align)
 
-    def _load_cascade(self) -> Any:
+    def _load(self) -> Any:
         import cv2
         from skimage.data import lbp_frontal_face_cascade_filename
 

@@ -41,7 +41,7 @@ class NativeDetector:
 
     Native handles keep the image they work on, so that threads that share a detector wait for each other.
 
-    A subclass has ``_load``, which checks the parameters and returns the handle, and ``_find``, which gives the faces
+    A subclass has ``check_parameters``, ``_load``, which returns the handle, and ``_find``, which gives the faces
     of one reduced image.
 
     Parameters
@@ -71,6 +71,11 @@ class NativeDetector:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_lock": threading.Lock()}
 
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be; nothing is loaded."""
+        check_max_side(self.max_side)
+        check_align(self.align)
+
     def detect(self, images: Sequence[Image]) -> Faces:
         """Faces of each image, best score first."""
         with self._lock:
@@ -92,8 +97,7 @@ class NativeDetector:
     def _prepare(self) -> None:
         if self._native is not None:
             return
-        check_max_side(self.max_side)
-        check_align(self.align)
+        self.check_parameters()
         if self.align is not None and not self._has_own_landmarks:
             self._eye_finder = EyeFinder()  # now, so that a missing model file is said before any work
         self._native = self._load()

@@ -97,16 +97,22 @@ class YuNetDetector(NativeDetector):
             return np.full((len(faces), 2, 2), np.nan, np.float32)
         return faces.landmarks[:, :2]
 
-    def _load(self) -> Any:
+    def check_parameters(self) -> None:
+        """Raise :class:`ParameterError` where a value cannot be, :class:`ModelFileError` where the model is no file."""
+        super().check_parameters()
         for name in ("score_threshold", "nms_threshold"):
             check_number(name, getattr(self, name), 0, 1)
         if not isinstance(self.model, str | os.PathLike | None):
             raise ParameterError("parameter model", got=repr(self.model), expected="the path of an ONNX file, or None")
+        if self.model is not None and not Path(self.model).is_file():
+            raise ModelFileError(
+                f"{self.model} is no file", expected="the ONNX file of a YuNet", fix="give its full path"
+            )
+
+    def _load(self) -> Any:
         if self.model is None:
             check_digest(_MODEL, _MODEL_SHA256, fix="install ferbench again")
         model = _MODEL if self.model is None else Path(self.model)
-        if not model.is_file():
-            raise ModelFileError(f"{model} is no file", expected="the ONNX file of a YuNet", fix="give its full path")
         return _Networks(model, float(self.score_threshold), float(self.nms_threshold))
 
     def _find(self, image: Image, factor: float) -> Found:

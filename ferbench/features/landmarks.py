@@ -73,7 +73,7 @@ class Landmarks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         return {name: value for name, value in state.items() if name != "_predictor"}  # native, made anew on use
 
     def _check_parts(self) -> tuple[str, ...]:
-        given = (self.parts,) if isinstance(self.parts, str) else tuple(self.parts)
+        given = tuple(self.parts) if isinstance(self.parts, list | tuple) else (self.parts,)
         return tuple(check_choice("parts", part, PARTS) for part in given or ("",))
 
     def check_parameters(self) -> None:

@@ -65,7 +65,7 @@ class Union(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             check_values(make_features(spec))
 
     def _check_own(self) -> None:
-        if isinstance(self.of, str) or not len(self.of):
+        if isinstance(self.of, str) or not isinstance(self.of, Sequence) or not len(self.of):
             raise ParameterError("parameter of", got=repr(self.of), expected="a list of specs of features")
         if self.weights is not None and len(check_numbers("weights", self.weights, 0, 1e6)) != len(self.of):
             raise ParameterError(

@@ -141,7 +141,6 @@ def check_step(step: Any, side: int = CROP_SIDE) -> None:
     ParameterError, ShapeError
         A value cannot be, or not with crops of that side.
     """
+    check_values(step)
     if getattr(step, "is_stateless", False):
         step.fit(np.zeros((1, side, side), np.uint8))
-    else:
-        check_values(step)

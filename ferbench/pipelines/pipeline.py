@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter_ns
@@ -14,7 +15,14 @@ import numpy.typing as npt
 from ferbench.checks import check_integer
 from ferbench.contracts import AligningDetector, Detector, Session, StagedSession
 from ferbench.devices import Device, choose_device
-from ferbench.errors import ModelFileError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.errors import (
+    MissingDependencyError,
+    ModelFileError,
+    NoFaceError,
+    NotFittedError,
+    ParameterError,
+    ShapeError,
+)
 from ferbench.faces import Faces, Image, Prediction, check_image
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.artefacts import check_fit_runtime, model_file, runs_file
@@ -22,7 +30,7 @@ from ferbench.pipelines.crops import CROP_SIDE, check_crops, check_step, crop_fa
 from ferbench.pipelines.learning import check_calibration_faces, training_faces
 from ferbench.pipelines.spec import Family, PipelineParts, complete
 from ferbench.pipelines.whole import whole_images, with_stand_ins
-from ferbench.registry import create, entry
+from ferbench.registry import check_values, create, entry
 from ferbench.samples import Samples
 from ferbench.specs import Spec, parse_spec
 
@@ -167,7 +175,7 @@ class Pipeline:
         return self.adopt(estimator)
 
     def check_parameters(self) -> None:
-        """Make features and classifier and check their parameters' values, before any work is done.
+        """Make the parts and check their parameters' values, before any work is done.
 
         Raises
         ------
@@ -175,6 +183,8 @@ class Pipeline:
             A parameter does not exist, its value cannot be, or the runtime is one that comes after the training.
         """
         check_fit_runtime(self.parts.runtime)
+        with suppress(MissingDependencyError):  # crops need no detector; the first photograph would say so
+            check_values(self.detector)
         estimator = self._make_estimator()
         for step in getattr(estimator, "named_steps", {"classifier": estimator}).values():
             check_step(step, self.input_size)

@@ -117,6 +117,8 @@ def parse_dimension(text: str) -> Dimension:
         raise ParameterError("not a range to search", got=repr(text), expected=_FORM)
     if "|" in values:
         choices = tuple(parse_value(part) for part in values.split("|"))
+        if any(isinstance(choice, list) for choice in choices):
+            raise ParameterError("a list cannot be searched", got=text, expected="numbers, words, true or false")
         if len(set(choices)) < len(choices):
             raise ParameterError("a value stands twice in what is to be searched", got=text)
         return Dimension(name, choices=choices)

@@ -199,6 +199,11 @@ def test_a_wrong_parameter_is_told_with_its_line_before_anything_is_done(tmp_pat
         ("fisherfaces(of=hogg)", "unknown feature 'hogg'"),
         ("dense-sift(words=1)", "parameter words: got 1"),
         ("hog(cell=40)", "crops are too small for these features"),
+        ("union(of=lbp)", "parameter of: got 'lbp', expected a list of specs of features"),
+        ("union(of=3)", "parameter of: got 3, expected a list of specs of features"),
+        ("landmarks(parts=3)", "parameter parts: got 3, expected one of"),
+        ("voting(of=[knn, lda], weights=3)", "parameter weights: got 3, expected 2 numbers"),
+        ("voting(of=[knn, lda], weights=[-1, 1])", "parameter weights: got -1"),
         ("voting(of=['rbf-svm(C=-1)', knn])", "parameter C: got -1"),
     ],
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferbench import registry
+from ferbench.benchmarks import cache
 from ferbench.benchmarks.cache import cached_array, code_digest
 from ferbench.benchmarks.cells import Cell, PipelineSpec
 from ferbench.benchmarks.facts import dataset_facts
@@ -132,6 +134,34 @@ def test_a_dataset_that_changes_under_a_run_is_an_error() -> None:
 def test_an_edited_component_is_not_answered_from_the_cache() -> None:
     assert code_digest("features", "lbp(grid=7)") == code_digest("features", "lbp(grid=8)")
     assert code_digest("features", "lbp") != code_digest("detectors", "haar")
+
+
+@pytest.mark.parametrize(
+    "spec", ["{}", "union(of=[hog, {}])", "mirrored(of='{}(grid=2)')", "union(of=[mirrored(of={})])"]
+)
+def test_what_a_plugin_within_others_computed_is_not_kept_when_it_is_edited(
+    spec: str, tmp_path: Path, monkeypatch
+) -> None:
+    package = tmp_path / "of_a_plugin"
+    package.mkdir()
+    (package / "__init__.py").write_text("grid = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = registry.entries("features")
+    mine = registry.Entry("features", "mine", "of_a_plugin:Mine", "", package="of-a-plugin")
+    monkeypatch.setattr(registry, "entries", lambda group: {**known, "mine": mine})
+    monkeypatch.setattr(cache, "entries", registry.entries)
+    before = code_digest("features", spec.format("mine"))
+    assert code_digest("features", spec.format("mine")) == before
+    (package / "__init__.py").write_text("grid = 2\n")
+    assert code_digest("features", spec.format("mine")) != before
+
+
+def test_what_an_exchanged_model_found_is_not_kept(tmp_path: Path) -> None:
+    model = tmp_path / "y.onnx"
+    model.write_bytes(b"one")
+    before = code_digest("detectors", f"yunet(model='{model}')")
+    model.write_bytes(b"another")
+    assert code_digest("detectors", f"yunet(model='{model}')") != before
 
 
 def test_facts_are_read_again_when_a_file_changes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 pytestmark = pytest.mark.deep
 pytest.importorskip("keras", reason="needs the deep extra: pip install 'ferbench[deep]'")
 
+from ferbench.classifiers.keras.adapter import _told  # noqa: E402
 from ferbench.classifiers.keras.augmentation import AUGMENTATIONS, augment  # noqa: E402
 from ferbench.errors import ModelFileError, NotFittedError, ParameterError, ShapeError, UnknownNameError  # noqa: E402
 from ferbench.pipelines import load_pipeline, make_pipeline  # noqa: E402
@@ -188,6 +189,33 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(ModelFileError, match="got another data"):
         create("classifiers", one).fit(crops[::-1].copy(), labels, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ("ensemble(of=['{}', lenet], mirror=true, {})", "another mirror"),
+        ("ensemble(of=['se-resnet(width=8, blocks=(1, 1), dropout=0.9)', lenet], {})", "another of"),
+    ],
+)
+def test_a_checkpoint_of_another_network_of_the_same_shapes_is_refused(other: str, says: str, tmp_path: Path) -> None:
+    crops, labels = striped_crops(30)
+    member, recipe = "se-resnet(width=8, blocks=(1, 1))", "epochs=1, batch_size=16, learning_rate=0.01"
+    create("classifiers", f"ensemble(of=['{member}', lenet], {recipe})").fit(crops, labels, checkpoint_dir=tmp_path)
+    with pytest.raises(ModelFileError, match=f"another training: got {says}"):
+        create("classifiers", other.replace("'{}'", f"'{member}'").replace("{}", recipe)).fit(
+            crops, labels, checkpoint_dir=tmp_path
+        )
+
+
+def test_a_checkpoint_that_began_with_other_weights_is_refused(tmp_path: Path) -> None:
+    first = tmp_path / "first.weights.h5"
+    first.write_bytes(b"one")
+    before = _told({"base": "mobilenet", "weights": str(first)})
+    moved = first.rename(tmp_path / "moved.weights.h5")
+    assert _told({"base": "mobilenet", "weights": str(moved)}) == before
+    moved.write_bytes(b"others")
+    assert _told({"base": "mobilenet", "weights": str(moved)}) != before
 
 
 def test_a_checkpoint_written_before_a_parameter_existed_is_gone_on_with(tmp_path: Path) -> None:

@@ -66,6 +66,9 @@ def test_the_twins_are_trained_alike() -> None:
         ({"balance": "over"}, UnknownNameError, "unknown balance"),
         ({"transforms": 0}, ParameterError, "transforms must be positive"),
         ({"early_stopping": 1.5}, ParameterError, "early_stopping must be a whole number"),
+        ({"learning_rate": True}, ParameterError, "learning_rate must be a number"),
+        ({"learning_rate": float("inf")}, ParameterError, "learning_rate must be a number"),
+        ({"epochs": 1, "average_epochs": 4}, ParameterError, "got 4, expected 0 to 1"),
         ({"plateau_factor": 1.0}, ParameterError, "plateau_factor"),
         ({"keep": "best", "average_epochs": 2}, ParameterError, "either"),
     ],
@@ -73,6 +76,14 @@ def test_the_twins_are_trained_alike() -> None:
 def test_what_a_recipe_cannot_be_is_named(parameters, error, message) -> None:
     with pytest.raises(error, match=message):
         Recipe(**parameters)
+
+
+@pytest.mark.parametrize(("epochs", "whole"), [(1, [0]), (3, [2]), (8, [6, 7])])
+def test_the_last_quarter_of_the_epochs_sees_whole_crops(epochs: int, whole: list[int]) -> None:
+    crops, targets = np.zeros((4, 48, 48), np.uint8), np.eye(4, dtype=np.float32)
+    recipe = Recipe(epochs=epochs, side=40)
+    sides = [epoch_data(crops, targets, recipe, epoch).x.shape[1] for epoch in range(epochs)]
+    assert [epoch for epoch, side in enumerate(sides) if side == 48] == whole
 
 
 def log(*losses: float, accuracies: tuple[float, ...] = ()) -> list[Epoch]:

@@ -1,11 +1,24 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from ferbench.errors import LabelError, NoFaceError, NotFittedError, ParameterError, ShapeError
+from ferbench.errors import (
+    FerbenchError,
+    LabelError,
+    MissingDependencyError,
+    ModelFileError,
+    NoFaceError,
+    NotFittedError,
+    ParameterError,
+    ShapeError,
+    UnknownNameError,
+)
 from ferbench.labels import FER7, LabelSpace
 from ferbench.pipelines import make_pipeline
+from ferbench.registry import Entry
 from ferbench.samples import Samples
 from tests.pipelines.conftest import LABELS, striped_crops
 
@@ -129,6 +142,37 @@ def test_a_pipeline_that_learns_bare_crops_no_longer_says_where_earlier_faces_ca
     pipeline = make_pipeline("pixels", "linear-svm").fit(samples)
     assert pipeline.trained_on == {"dataset": "mine", "split": "train", "revision": "r1", "n": 30, "n_missed": 0}
     assert pipeline.fit(crops, labels).trained_on == {}
+
+
+@pytest.mark.parametrize(
+    ("detector", "error", "says"),
+    [
+        ("haar(foo=1)", UnknownNameError, "unknown parameter of detector 'haar': 'foo'"),
+        ("haar(scale_factor=1)", ParameterError, "parameter scale_factor: got 1"),
+        ("haar(cascade=frontal)", UnknownNameError, "cascade of detector 'haar'"),
+        ("lbp-cascade(min_size=0)", ParameterError, "parameter min_size: got 0"),
+        ("yunet(align=mouth)", ParameterError, "parameter align: got 'mouth'"),
+        ("yunet(model=none.onnx)", ModelFileError, r"none\.onnx is no file"),
+    ],
+)
+def test_a_detector_that_cannot_be_is_told_before_a_training_on_crops(
+    detector: str, error: type[FerbenchError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        make_pipeline(detector, "pixels", "linear-svm").fit(*striped_crops(30))
+
+
+def test_crops_are_learnt_from_where_the_detector_is_not_installed(monkeypatch) -> None:
+    def load(self: Entry) -> Any:
+        if self.name == "dlib-hog":
+            raise MissingDependencyError("dlib", "dlib", "detector 'dlib-hog'")
+        return whole(self)
+
+    whole = Entry.load
+    monkeypatch.setattr(Entry, "load", load)
+    pipeline = make_pipeline("dlib-hog", "pixels", "linear-svm").fit(*striped_crops(30))
+    with pytest.raises(MissingDependencyError, match="dlib"):
+        pipeline.predict(np.zeros((90, 90), np.uint8))
 
 
 def test_values_are_checked_whatever_the_size_of_the_crops() -> None:

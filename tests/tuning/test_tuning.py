@@ -116,6 +116,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_undisturbed(searched: Path, tmp
         (["--search", "n_neighbors=3"], "not a range to search"),
         (["--search", "features.cel=4|6"], "did you mean 'cell"),
         (["--search", "n_neighbors=0:3"], "n_neighbors"),
+        (["--search", "features.cell=[4,6]|8"], "a list cannot be searched"),
         (["--search", "features.cell=6|200"], "crops are too small for these features"),
     ],
 )

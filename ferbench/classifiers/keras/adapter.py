@@ -23,6 +23,7 @@ from ferbench.classifiers.keras.recipe import Epoch, Recipe
 from ferbench.classifiers.keras.training import train, training_precision
 from ferbench.classifiers.keras.zoo import NETWORKS
 from ferbench.classifiers.temperature import check_calibration_labels, consistent_temperature
+from ferbench.digests import file_digest
 from ferbench.errors import NotFittedError, ParameterError, ShapeError
 
 __all__ = [
@@ -181,6 +182,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             crops,
             self._one_hot(labels) if targets is None else np.asarray(targets, dtype=np.float32),
             self.recipe,
+            made_of=_told(self.network_params or {}),
             initial_weights=None if initial is None else self._weights_of(initial),
             validation=held_out,
             checkpoint_dir=checkpoint_dir,
@@ -275,6 +277,12 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _one_hot(self, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
         hot: npt.NDArray[np.float32] = (np.asarray(labels)[:, None] == self.classes_[None]).astype(np.float32)
         return hot
+
+
+def _told(params: dict[str, Any]) -> dict[str, Any]:
+    """A network's parameters for the record of its training: of a file of weights its content, wherever it lies."""
+    files = {name: Path(value).expanduser() for name, value in params.items() if isinstance(value, str)}
+    return params | {name: file_digest(path) for name, path in files.items() if path.is_file()}
 
 
 def _check_crops(X: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -51,7 +51,7 @@ def epoch_data(crops: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32], r
         order = rng.permutation(len(crops))
     if recipe.transforms > 1:
         order = np.repeat(order, recipe.transforms)
-    narrow = recipe.side and epoch < recipe.epochs - recipe.epochs // 4
+    narrow = recipe.side and epoch < recipe.epochs - max(1, recipe.epochs // 4)
     x: npt.NDArray[Any] = augment(crops[order], recipe.augmentation, rng, side=recipe.side if narrow else None)
     y = targets[order]
     if recipe.mixup:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ferbench.checks import is_integer
+from ferbench.checks import is_integer, is_number
 from ferbench.classifiers.keras.augmentation import AUGMENTATIONS
 from ferbench.errors import ParameterError, UnknownNameError
 
@@ -116,7 +116,7 @@ class Recipe:
             elif name == "augmentation":
                 if value not in AUGMENTATIONS:
                     raise UnknownNameError(name, str(value), AUGMENTATIONS)
-            elif not isinstance(value, int | float) or value < 0:
+            elif not is_number(value) or value < 0:
                 raise ParameterError(f"{name} must be a number, not negative", got=repr(value))
         whole = ("epochs", "batch_size", "seed", "side", "average_epochs", "early_stopping", "plateau_patience")
         for name in (*whole, "transforms"):
@@ -131,7 +131,12 @@ class Recipe:
         if not 0 < self.plateau_factor < 1:
             raise ParameterError("plateau_factor lowers the rate", got=self.plateau_factor, expected="0 < value < 1")
         if self.average_epochs > self.epochs:
-            raise ParameterError("average_epochs cannot be more than epochs", got=self.average_epochs)
+            raise ParameterError(
+                "average_epochs cannot be more than epochs",
+                got=self.average_epochs,
+                expected=f"0 to {self.epochs}",
+                fix="set both, average_epochs=0 for none",
+            )
         if self.average_epochs and self.keep == "best":
             raise ParameterError("either the last epochs are averaged or the best one is kept", got="both")
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -46,6 +46,7 @@ def train(
     targets: npt.NDArray[np.float32],
     recipe: Recipe,
     *,
+    made_of: Mapping[str, Any] | None = None,
     initial_weights: Sequence[npt.NDArray[Any]] | None = None,
     validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None = None,
     checkpoint_dir: Path | None = None,
@@ -61,6 +62,8 @@ def train(
     targets : (N, C) float32
         One-hot or soft labels; rows sum to 1.
     recipe : Recipe
+    made_of : mapping, optional
+        Parameters of the network, JSON values: a checkpoint of one with others is refused, whatever its shapes.
     initial_weights : sequence of arrays, optional
         What the network starts from instead of its random weights.
     validation : (crops, targets), optional
@@ -96,7 +99,7 @@ def train(
     _compile(model, recipe, steps)
     log: list[Epoch] = []
     steering = validation if validation is not None and recipe.decisions else ()
-    stamp = _stamp(model, recipe, [crops, targets, *(initial_weights or ()), *steering])
+    stamp = _stamp(model, recipe, made_of or {}, [crops, targets, *(initial_weights or ()), *steering])
     if checkpoint_dir is not None:
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         log = _restore(checkpoint_dir, stamp, model)
@@ -232,15 +235,22 @@ def _score(
     return loss, float((p.argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
-def _stamp(model: keras.Model, recipe: Recipe, data: Sequence[npt.NDArray[Any]]) -> dict[str, Any]:
+def _stamp(
+    model: keras.Model, recipe: Recipe, made_of: Mapping[str, Any], data: Sequence[npt.NDArray[Any]]
+) -> dict[str, Any]:
     """What a checkpoint must agree with to be gone on with."""
     digest = hashlib.sha256()
     for array in data:
         digest.update(np.ascontiguousarray(array).data)
     shapes = [[w.path.rsplit("/", 1)[-1], *w.shape] for w in model.weights]
-    rates = [layer.rate for layer in model.layers if hasattr(layer, "rate")]  # leave no trace in the shapes
-    network = [model.name, shapes]
-    return {"recipe": asdict(recipe), "network": network, "dropout": rates, "data": digest.hexdigest()[:16]}
+    stamp = {
+        "recipe": asdict(recipe),
+        "made_of": dict(made_of),
+        "network": [model.name, shapes],
+        "data": digest.hexdigest()[:16],
+    }
+    told: dict[str, Any] = json.loads(json.dumps(stamp, default=str))
+    return told
 
 
 def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Epoch]:
@@ -251,11 +261,11 @@ def _restore(folder: Path, stamp: dict[str, Any], model: keras.Model) -> list[Ep
     state = json.loads(log.read_text())
     # What a recipe did not have when the checkpoint was written, it did not do.
     state["stamp"]["recipe"] = asdict(Recipe()) | state["stamp"]["recipe"]
-    state["stamp"].setdefault("dropout", stamp["dropout"])
-    if state["stamp"] != json.loads(json.dumps(stamp)):
+    state["stamp"].setdefault("made_of", stamp["made_of"])
+    if changed := _difference(state["stamp"], stamp):
         raise ModelFileError(
             f"{log} belongs to another training",
-            got=f"another {_difference(state['stamp'], stamp)}",
+            got=f"another {', '.join(changed)}",
             fix="choose another folder, or delete that one to start again",
         )
     epochs = [Epoch(**line) for line in state["log"]]
@@ -282,10 +292,15 @@ def _copy_state(saved: keras.Model, model: keras.Model) -> None:
         target.assign(source)
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    changed = [name for name in new["recipe"] if old["recipe"].get(name) != new["recipe"][name]]
-    parts = ("network", "dropout", "data")
-    return ", ".join(changed + [part for part in parts if old[part] != json.loads(json.dumps(new[part]))])
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of the parameters in which two stamps differ, and of their other parts."""
+    changed = [
+        name
+        for part in ("recipe", "made_of")
+        for name in {**old[part], **new[part]}
+        if old[part].get(name) != new[part].get(name)
+    ]
+    return changed + [part for part in ("network", "data") if old[part] != new[part]]
 
 
 def _save(folder: Path, stamp: dict[str, Any], model: keras.Model, log: list[Epoch]) -> None:
