@@ -249,7 +249,7 @@ def _kept_answers(teacher: Pipeline, samples: Samples) -> npt.NDArray[np.float32
 
 def _origin(settings: dict[str, Any], initial: str | None) -> dict[str, Any]:
     """What a network's record says of its targets, and of the networks that it learnt from, with their faces."""
-    from ferbench.pipelines.lineage import INITIAL, TEACHER, as_ancestors
+    from ferbench.pipelines.lineage import INITIAL, TEACHER, as_ancestors, once
 
     origin = dict(settings)
     ancestors = [one for name in settings.get("teachers", []) for one in as_ancestors(TEACHER, name)]
@@ -258,4 +258,4 @@ def _origin(settings: dict[str, Any], initial: str | None) -> dict[str, Any]:
     if initial is not None:
         origin["initial"] = Path(initial).name
         ancestors += as_ancestors(INITIAL, initial)
-    return origin | ({"ancestors": ancestors} if ancestors else {})
+    return origin | ({"ancestors": once(ancestors)} if ancestors else {})

@@ -1,6 +1,6 @@
 """Pipelines: what is measured. Detector, crop, features, classifier and runtime under one id."""
 
-from ferbench.pipelines.combined import combine_networks
+from ferbench.pipelines.combined import average_networks, combine_networks
 from ferbench.pipelines.crops import crop_faces
 from ferbench.pipelines.making import make_pipeline
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline, Processed
@@ -14,6 +14,7 @@ __all__ = [
     "PipelineParts",
     "PresetInfo",
     "Processed",
+    "average_networks",
     "combine_networks",
     "crop_faces",
     "load_pipeline",

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ferbench.errors import ParameterError
 from ferbench.pipelines.lineage import FACES
 from ferbench.pipelines.pipeline import Pipeline
@@ -15,7 +17,7 @@ from ferbench.pipelines.spec import complete
 from ferbench.registry import create
 from ferbench.specs import Spec
 
-__all__ = ["combine_networks"]
+__all__ = ["average_networks", "combine_networks"]
 
 
 def combine_networks(
@@ -43,17 +45,10 @@ def combine_networks(
     ParameterError
         They cannot be combined, or a share is not above 0.
     """
-    names, pipelines = list(members), list(members.values())
-    if len(names) < (1 if mirror else 2):
-        raise ParameterError(
-            "there is nothing to combine", got=", ".join(names), expected="two networks or more, or one with its mirror"
-        )
-    shares = [1.0] * len(names) if shares is None else list(shares)
-    if len(shares) != len(names) or not all(math.isfinite(share) and share > 0 for share in shares):
-        raise ParameterError("shares", got=shares, expected=f"{len(names)} numbers above 0")
-    first = pipelines[0]
-    for name, pipeline in members.items():
-        _check_alike(name, pipeline, names[0], first)
+    if len(members) < (1 if mirror else 2):
+        expected = "two networks or more, or one with its mirror"
+        raise ParameterError("there is nothing to combine", got=", ".join(members), expected=expected)
+    shares, first, pipelines = _checked(members, shares)
 
     from ferbench.classifiers.keras.adapter import ensemble
     from ferbench.classifiers.keras.ensemble import give_weights, member_spec
@@ -66,6 +61,71 @@ def combine_networks(
     give_weights(classifier.model_, [pipeline.estimator_.model_ for pipeline in pipelines], shares)
     parts = complete(first.parts.detector, None, Spec("ensemble", parameters), Spec("litert"))
     return replace(first, parts=parts, trained_on=_origin(members, shares)).adopt(classifier)
+
+
+def average_networks(members: Mapping[str, Pipeline], *, shares: Sequence[float] | None = None) -> Pipeline:
+    """One network whose weights are the weighted means of several trained networks' weights [1]_. Nothing is learnt.
+
+    It is as large and as fast as one of them. Only networks of one origin have such a mean: one that was trained on
+    from the other, or several from a third.
+
+    Parameters
+    ----------
+    members : mapping of str to Pipeline
+        Trained networks with their Keras models, all of the same layers, under the names that the record shall have
+        for them. Labels, size of crops and the faces they learnt from are the same for all; detector and crops are
+        the first one's.
+    shares : sequence of float, optional
+        Weight of each in the mean; equal where left out.
+
+    Returns
+    -------
+    Pipeline
+        ``trained_on["members"]`` has what each one's record said, ``trained_on["mean_of"]`` is ``"weights"``.
+
+    Raises
+    ------
+    ParameterError
+        They cannot be combined, or a share is not above 0.
+
+    References
+    ----------
+    .. [1] M. Wortsman et al.: Model soups: averaging weights of multiple fine-tuned models improves accuracy without
+           increasing inference time. ICML 2022.
+    """
+    if len(members) < 2:
+        raise ParameterError("there is nothing to average", got=", ".join(members), expected="two networks or more")
+    shares, first, pipelines = _checked(members, shares)
+    trained = [create("classifiers", pipeline.parts.classifier) for pipeline in pipelines]
+    specs = [Spec(one.network, one.network_params or {}) for one in trained]
+    for name, spec in zip(members, specs, strict=True):
+        if spec != specs[0]:
+            raise ParameterError(
+                f"{name} has other layers than {next(iter(members))}",
+                got=str(spec),
+                expected=str(specs[0]),
+                fix="combine their scores instead",
+            )
+    classifier = create("classifiers", specs[0])
+    classifier.assemble(first.estimator_.classes_, (first.input_size, first.input_size))
+    weights = zip(*(pipeline.estimator_.model_.get_weights() for pipeline in pipelines), strict=True)
+    classifier.model_.set_weights([np.average(of_one, axis=0, weights=shares) for of_one in weights])
+    parts = complete(first.parts.detector, None, specs[0], Spec("litert"))
+    origin = _origin(members, shares) | {"mean_of": "weights"}
+    return replace(first, parts=parts, trained_on=origin).adopt(classifier)
+
+
+def _checked(
+    members: Mapping[str, Pipeline], shares: Sequence[float] | None
+) -> tuple[list[float], Pipeline, list[Pipeline]]:
+    """Shares of all, the first one, and all, of networks that have their faces and labels in common."""
+    chosen = [1.0] * len(members) if shares is None else list(shares)
+    if len(chosen) != len(members) or not all(math.isfinite(share) and share > 0 for share in chosen):
+        raise ParameterError("shares", got=chosen, expected=f"{len(members)} numbers above 0")
+    first_name, first = next(iter(members.items()))
+    for name, pipeline in members.items():
+        _check_alike(name, pipeline, first_name, first)
+    return chosen, first, list(members.values())
 
 
 def _check_alike(name: str, pipeline: Pipeline, first_name: str, first: Pipeline) -> None:

@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 from ferbench.datasets import has_learnt_from
 from ferbench.pipelines.storage import find_saved, read_record
 
-__all__ = ["FACES", "INITIAL", "SEARCHED", "TEACHER", "Seen", "ancestors_of", "as_ancestors", "chosen_on", "seen"]
+__all__ = [
+    "FACES",
+    "INITIAL",
+    "SEARCHED",
+    "TEACHER",
+    "Seen",
+    "ancestors_of",
+    "as_ancestors",
+    "chosen_on",
+    "once",
+    "seen",
+]
 
 TEACHER, INITIAL = "teacher", "initial weights"
 FACES = ("dataset", "split", "revision")
@@ -31,7 +42,7 @@ def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
         if isinstance(member, dict)
         for one in chosen_on(member)
     ]
-    return _once([*(dict(one) for one in own if isinstance(one, dict)), *inner])
+    return once([*(dict(one) for one in own if isinstance(one, dict)), *inner])
 
 
 class Seen(NamedTuple):
@@ -79,7 +90,7 @@ def as_ancestors(role: str, name: str) -> list[dict[str, Any]]:
     """
     trained_on = read_record(find_saved(name))["trained_on"]
     own = [_entry(role, name, faces) for faces in (trained_on, *chosen_on(trained_on))]
-    return _once([*own, *ancestors_of(trained_on)])
+    return once([*own, *ancestors_of(trained_on)])
 
 
 def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -88,12 +99,12 @@ def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
     if isinstance(known, list):
         return [dict(one) for one in known if isinstance(one, dict)]
     if isinstance(members := trained_on.get("members"), list):  # of an ensemble, which learnt what they learnt
-        return _once([one for member in members if isinstance(member, dict) for one in ancestors_of(member)])
+        return once([one for member in members if isinstance(member, dict) for one in ancestors_of(member)])
     teachers = trained_on.get("teachers")
     named = [(TEACHER, one) for one in (teachers if isinstance(teachers, list) else [])]
     if trained_on.get("initial"):
         named.append((INITIAL, trained_on["initial"]))
-    return _once([_entry(role, str(name), {}) for role, name in named])
+    return once([_entry(role, str(name), {}) for role, name in named])
 
 
 def _entry(role: str, name: str, faces: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,5 +112,6 @@ def _entry(role: str, name: str, faces: Mapping[str, Any]) -> dict[str, Any]:
     return {"role": role, "name": Path(name).name, **{key: faces[key] for key in FACES if key in faces}}
 
 
-def _once(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def once(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries, each one time, in their order."""
     return [one for i, one in enumerate(entries) if one not in entries[:i]]

@@ -10,7 +10,7 @@ keras = pytest.importorskip("keras", reason="needs the deep extra: pip install '
 
 from ferbench.cli import main  # noqa: E402
 from ferbench.errors import ParameterError  # noqa: E402
-from ferbench.pipelines import Pipeline, combine_networks, load_pipeline, make_pipeline  # noqa: E402
+from ferbench.pipelines import Pipeline, average_networks, combine_networks, load_pipeline, make_pipeline  # noqa: E402
 from ferbench.registry import create  # noqa: E402
 
 SMALL = "se-resnet(width=2, blocks=[1], epochs=1, seed={})"
@@ -74,6 +74,25 @@ def test_the_record_names_members_and_teachers(networks: dict[str, Pipeline]) ->
     assert record["teachers"] == ["t", "u", "v"]
     assert {key: record[key] for key in faces} == faces
     assert record["members"][0] == {"pipeline": "a", "share": 1.0, "n": 90, "teachers": ["t", "u"], "seed": 1}
+
+
+def test_a_mean_of_weights_is_one_network_of_the_same_layers(networks: dict[str, Pipeline], crops) -> None:
+    mean = average_networks(networks, shares=[3, 1])
+    a, b = (network.estimator_.model_.get_weights() for network in networks.values())
+    for one, other, of_both in zip(a, b, mean.estimator_.model_.get_weights(), strict=True):
+        np.testing.assert_allclose(of_both, 0.75 * one + 0.25 * other, atol=1e-6)
+    assert mean.id == "whole-image/se-resnet(blocks=[1], width=2)@litert"
+    assert mean.trained_on["mean_of"] == "weights"
+    assert [(one["pipeline"], one["share"]) for one in mean.trained_on["members"]] == [("a", 3), ("b", 1)]
+    assert mean.estimator_.predict_proba(crops[0]).shape == (len(crops[0]), len(mean.classes_))
+
+
+def test_weights_of_other_layers_have_no_mean(networks: dict[str, Pipeline], crops) -> None:
+    other = make_pipeline("se-resnet(width=4, blocks=[1], epochs=1)").fit(*crops)
+    with pytest.raises(ParameterError, match="c has other layers than a: got se-resnet"):
+        average_networks(networks | {"c": other})
+    with pytest.raises(ParameterError, match="nothing to average"):
+        average_networks({"a": networks["a"]})
 
 
 def test_what_does_not_belong_together_is_refused(networks: dict[str, Pipeline], crops) -> None:
