@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ferbench.errors import ParameterError
+from ferbench.errors import ParameterError, UnknownNameError, suggestion
 from ferbench.labels import LabelSpace
 from ferbench.pipelines.crops import CROP_SIDE
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
-from ferbench.pipelines.preset import find_preset
+from ferbench.pipelines.preset import find_preset, presets
 from ferbench.pipelines.spec import assemble, complete, parse_pipeline_id
+from ferbench.registry import entries
 from ferbench.specs import parse_spec
 
 __all__ = ["make_pipeline"]
@@ -47,6 +48,9 @@ def make_pipeline(
         raise ParameterError("a part of a pipeline is named", got=repr(wrong[0]), expected="text such as 'hog'")
     if len(names) == 1:
         known = find_preset(names[0])
+        is_word = not set("/@(") & set(names[0])
+        if known is None and is_word and names[0] not in entries("classifiers") and suggestion(names[0], presets()):
+            raise UnknownNameError("preset or classifier", names[0], [*presets(), *entries("classifiers")])
         parts = parse_pipeline_id(known.pipeline if known else names[0])
     elif names:
         parts = assemble(list(names))

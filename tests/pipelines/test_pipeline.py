@@ -145,6 +145,21 @@ def test_a_pipeline_that_learns_bare_crops_no_longer_says_where_earlier_faces_ca
 
 
 @pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("haar-hogg-svm", "unknown preset or classifier 'haar-hogg-svm'; did you mean 'haar-hog-svm'"),
+        ("linear-smv", "unknown classifier 'linear-smv'; did you mean 'linear-svm'"),
+        ("haar/hogg/linear-svm", "unknown feature 'hogg'; did you mean 'hog'"),
+        ("haar/hog/linear-smv", "unknown classifier 'linear-smv'; did you mean 'linear-svm'"),
+    ],
+)
+def test_a_misspelt_name_brings_the_nearest_of_its_kind(name: str, says: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        make_pipeline(name)
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
     ("detector", "error", "says"),
     [
         ("haar(foo=1)", UnknownNameError, "unknown parameter of detector 'haar': 'foo'"),
