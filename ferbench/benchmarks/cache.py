@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.benchmarks.cells import digest
+from ferbench.benchmarks.environment import package_versions
 from ferbench.benchmarks.store import write_atomically
 from ferbench.datasets import cache_dir
 from ferbench.digests import file_digest
@@ -84,18 +84,11 @@ def _files_of(group: str, spec: str) -> Iterator[Path]:
 
 
 @cache
-def _versions() -> list[str]:
+def _versions() -> dict[str, str]:
     """Versions of what arrays are made by: ferbench's own crops, and the libraries under them, where installed."""
-    named = ("ferbench", "numpy", "scipy", "scikit-image", "opencv-contrib-python", "PyWavelets", "dlib")
-    return [f"{name} {version(name)}" for name in named if _is_installed(name)]
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    return package_versions(
+        ("ferbench", "numpy", "scipy", "scikit-image", "opencv-contrib-python", "PyWavelets", "dlib", "dlib-bin")
+    )
 
 
 def _open(path: Path) -> npt.NDArray[Any] | None:

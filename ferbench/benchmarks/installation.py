@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ferbench.benchmarks.environment import capture_environment
+from ferbench.benchmarks.environment import capture_environment, package_versions
 from ferbench.benchmarks.threads import THREAD_VARIABLES
 from ferbench.errors import DatasetNotFoundError, FerbenchError, ModelFileError
 from ferbench.registry import Entry, create, entries
@@ -167,12 +167,7 @@ def _extras() -> Iterator[Finding]:
 
 
 def _opencv() -> Iterator[Finding]:
-    wheels = {}
-    for name in _OPENCV_WHEELS:
-        try:
-            wheels[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    wheels = package_versions(_OPENCV_WHEELS)
     wanted = next((_plain(r) for r in _requirements() if r.name in _OPENCV_WHEELS), _OPENCV_WHEELS[0])
     fix = _OPENCV_FIX.format(wheels=" ".join(wheels) or _OPENCV_WHEELS[0], wanted=wanted)
     if len(wheels) > 1:

@@ -50,17 +50,15 @@ def combine_networks(
         raise ParameterError("there is nothing to combine", got=", ".join(members), expected=expected)
     shares, first, pipelines = _checked(members, shares)
 
-    from ferbench.classifiers.keras.adapter import ensemble
     from ferbench.classifiers.keras.ensemble import give_weights, member_spec
 
     trained = [create("classifiers", pipeline.parts.classifier) for pipeline in pipelines]
     parameters: dict[str, Any] = {"of": [member_spec(one.network, one.network_params or {}) for one in trained]}
     if mirror:
         parameters["mirror"] = True
-    classifier = ensemble(**parameters).assemble(first.estimator_.classes_, (first.input_size, first.input_size))
-    give_weights(classifier.model_, [pipeline.estimator_.model_ for pipeline in pipelines], shares)
-    parts = complete(first.parts.detector, None, Spec("ensemble", parameters), Spec("litert"))
-    return replace(first, parts=parts, trained_on=_origin(members, shares)).adopt(classifier)
+    whole = _with_network(first, Spec("ensemble", parameters), _origin(members, shares))
+    give_weights(whole.estimator_.model_, [pipeline.estimator_.model_ for pipeline in pipelines], shares)
+    return whole
 
 
 def average_networks(members: Mapping[str, Pipeline], *, shares: Sequence[float] | None = None) -> Pipeline:
@@ -106,12 +104,16 @@ def average_networks(members: Mapping[str, Pipeline], *, shares: Sequence[float]
                 expected=str(specs[0]),
                 fix="combine their scores instead",
             )
-    classifier = create("classifiers", specs[0])
-    classifier.assemble(first.estimator_.classes_, (first.input_size, first.input_size))
+    whole = _with_network(first, specs[0], _origin(members, shares) | {"mean_of": "weights"})
     weights = zip(*(pipeline.estimator_.model_.get_weights() for pipeline in pipelines), strict=True)
-    classifier.model_.set_weights([np.average(of_one, axis=0, weights=shares) for of_one in weights])
-    parts = complete(first.parts.detector, None, specs[0], Spec("litert"))
-    origin = _origin(members, shares) | {"mean_of": "weights"}
+    whole.estimator_.model_.set_weights([np.average(of_one, axis=0, weights=shares) for of_one in weights])
+    return whole
+
+
+def _with_network(first: Pipeline, spec: Spec, origin: dict[str, Any]) -> Pipeline:
+    """A pipeline as the first one, with another network, which has no weights of its own yet."""
+    classifier = create("classifiers", spec).assemble(first.estimator_.classes_, (first.input_size,) * 2)
+    parts = complete(first.parts.detector, None, spec, Spec("litert"))
     return replace(first, parts=parts, trained_on=origin).adopt(classifier)
 
 
