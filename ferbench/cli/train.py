@@ -80,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="initial",
         metavar="PIPELINE",
-        help="saved or shipped pipeline with the same network, whose weights the training starts from",
+        help="saved or shipped pipeline with the same network, alone or in an ensemble, to start from its weights",
     )
     parser.add_argument(
         "--calibrate", action="store_true", help="scale a network's probabilities on --val-split by one temperature"

@@ -395,3 +395,19 @@ def test_a_training_starts_from_another_network(network, plain, tmp_path: Path) 
         gentle.fit(crops, labels, checkpoint_dir=tmp_path)
     with pytest.raises(ParameterError, match="its layers differ"):
         create("classifiers", "se-resnet(width=12, blocks=(1, 1))").fit(crops, labels, initial=start)
+
+
+def test_a_training_starts_from_the_one_member_of_an_ensemble_that_is_such_a_network() -> None:
+    crops, labels = striped_crops(40)
+    recipe = "epochs=1, learning_rate=1e-9, augmentation=none"
+    own = "se-resnet(width=8, blocks=[1, 1]{})"
+    both = create("classifiers", f"ensemble(of=['se-resnet(width=4, blocks=[1])', '{own.format('')}'], {recipe})")
+    both.fit(crops, labels)
+    alone = create("classifiers", own.format(f", {recipe}")).fit(crops, labels, initial=both.model_)
+    member = both.model_.get_layer("member_2")
+    for mine, theirs in zip(alone.model_.trainable_weights, member.trainable_weights, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), atol=1e-6)
+
+    twins = create("classifiers", f"ensemble(of=['{own.format('')}', '{own.format('')}'], {recipe})").fit(crops, labels)
+    with pytest.raises(ParameterError, match="2 of its members have such layers"):
+        create("classifiers", own.format("")).fit(crops, labels, initial=twins.model_)

@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
 from ferbench.classifiers.keras.compact import halve_file, round_weights
+from ferbench.classifiers.keras.ensemble import members_of
 from ferbench.classifiers.keras.recipe import Epoch, Recipe
 from ferbench.classifiers.keras.training import train, training_precision
 from ferbench.classifiers.keras.zoo import NETWORKS
@@ -155,7 +156,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         targets : (N, C) float32, optional
             Soft labels over the sorted names of ``y`` to learn from instead of ``y``; rows sum to 1.
         initial : keras.Model, optional
-            A trained network of the same architecture whose weights this one starts from.
+            A trained network of the same architecture, or an ensemble with one such member, whose weights this one
+            starts from.
         validation : (crops, labels), optional
             Scored after every epoch, for the log, and for what the recipe lets them decide (its ``decisions``).
         checkpoint_dir : Path, optional
@@ -206,15 +208,17 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _weights_of(self, initial: keras.Model) -> list[npt.NDArray[Any]]:
-        weights: list[npt.NDArray[Any]] = initial.get_weights()
-        theirs, ours = ([w.shape for w in of.get_weights()] for of in (initial, self.model_))
-        if theirs != ours:
+        candidates: list[list[npt.NDArray[Any]]] = [one.get_weights() for one in (initial, *members_of(initial))]
+        ours = [w.shape for w in self.model_.get_weights()]
+        alike = [weights for weights in candidates if [w.shape for w in weights] == ours]
+        if len(alike) != 1:
             raise ParameterError(
-                f"{self.network} cannot start from this network: its layers differ",
+                f"{self.network} cannot start from this network: "
+                + (f"{len(alike)} of its members have such layers" if alike else "its layers differ"),
                 got=f"{initial.count_params():,} parameters",
-                expected=f"{self.model_.count_params():,} in layers of the same shapes",
+                expected=f"{self.model_.count_params():,} in layers of the same shapes, or one member that has them",
             )
-        return weights
+        return alike[0]
 
     def _build(self, shape: tuple[int | None, ...]) -> keras.Model:
         return NETWORKS[self.network](shape, len(self.classes_), **(self.network_params or {}))

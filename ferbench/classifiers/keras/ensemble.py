@@ -18,7 +18,7 @@ from ferbench.classifiers.keras.ends import CropShape
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.specs import Spec, parse_spec
 
-__all__ = ["ensemble_of", "give_weights", "member_spec"]
+__all__ = ["ensemble_of", "give_weights", "member_spec", "members_of"]
 
 Builder = Callable[..., keras.Model]
 
@@ -83,7 +83,7 @@ def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: 
     ParameterError
         The layers of one differ from its member's.
     """
-    for i, (network, model) in enumerate(zip(trained, _members_of(ensemble), strict=True), start=1):
+    for i, (network, model) in enumerate(zip(trained, members_of(ensemble), strict=True), start=1):
         theirs, ours = ([w.shape for w in one.get_weights()] for one in (network, model))
         if theirs != ours:
             raise ParameterError(
@@ -95,6 +95,13 @@ def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: 
     scores = ensemble.get_layer("scores")
     _, bias = scores.get_weights()
     scores.set_weights([_mean_kernel(len(bias), shares), bias])
+
+
+def members_of(network: keras.Model) -> list[keras.Model]:
+    """The networks within an ensemble, up to their scores, in their order; none within another network."""
+    by_name = {layer.name: layer for layer in network.layers if isinstance(layer, keras.Model)}
+    names = (_MEMBER.format(i) for i in range(1, len(by_name) + 1))
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _members(
@@ -125,11 +132,6 @@ def _members(
         whole = build(shape, n_classes, **spec.params)
         members.append(keras.Model(whole.input, whole.layers[-1].input, name=_MEMBER.format(i)))
     return members
-
-
-def _members_of(ensemble: keras.Model) -> list[keras.Model]:
-    by_name = {layer.name: layer for layer in ensemble.layers if isinstance(layer, keras.Model)}
-    return [by_name[_MEMBER.format(i)] for i in range(1, len(by_name) + 1)]
 
 
 def _mean_kernel(n_classes: int, shares: Sequence[float]) -> npt.NDArray[np.float32]:
