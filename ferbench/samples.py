@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ferbench.errors import ShapeError
 from ferbench.faces import Image
-from ferbench.labels import LabelMap, LabelSpace
+from ferbench.labels import ContemptPolicy, LabelMap, LabelSpace
 
 __all__ = ["DatasetInfo", "SampleKind", "Samples"]
 
@@ -137,6 +137,18 @@ class Samples:
         mapped, keep = label_map.apply(self.labels)
         kept = replace(self, votes=None, vote_counts=None).subset(keep)
         return replace(kept, labels=mapped, label_space=label_map.target)
+
+    def within(self, space: LabelSpace, *, contempt: ContemptPolicy = "error") -> Samples:
+        """The samples as they are where a label space has all of their labels, else with its labels.
+
+        Raises
+        ------
+        LabelError
+            They have labels that it lacks, and nothing is said of what becomes of them.
+        """
+        if set(self.label_space.labels) <= set(space.labels):
+            return self
+        return self.with_labels(self.label_space.map_to(space, contempt=contempt))
 
 
 class LazyImages(Sequence[Image]):

@@ -60,6 +60,14 @@ def test_another_label_space_drops_what_its_map_drops_and_forgets_the_votes():
     assert mapped.votes is None
 
 
+def test_samples_stay_as_they_are_within_a_space_that_has_their_labels():
+    samples = make()
+    assert samples.within(FERPLUS8) is samples
+    assert samples.within(FER7, contempt="neutral").labels.tolist() == ["happy", "neutral", "sad", "happy"]
+    with pytest.raises(LabelError, match="contempt"):
+        samples.within(FER7)
+
+
 def test_groups_are_subjects_where_known_and_single_faces_otherwise():
     assert make().groups.tolist() == ["a", "a", "b", "b"]
     assert make(subjects=None).groups.tolist() == make().ids.tolist()

@@ -106,9 +106,8 @@ def in_label_space(samples: Samples, pipeline: Pipeline, contempt: ContemptPolic
     LabelError
         The dataset has labels that the pipeline does not know.
     """
-    space = pipeline.label_space
-    if space is not None and not set(samples.label_space.labels) <= set(space.labels):
-        samples = samples.with_labels(samples.label_space.map_to(space, contempt=contempt))
+    if pipeline.label_space is not None:
+        samples = samples.within(pipeline.label_space, contempt=contempt)
     if not len(samples):
         raise DataError(f"{samples.dataset} has nothing to score", got=f"split {samples.split!r}")
     return samples

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ferbench.cli.options import add_contempt
 from ferbench.errors import ParameterError
 
 __all__ = ["configure", "main"]
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dataset", metavar="NAME", help="of --val-split (default: what the networks learnt from)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
+    add_contempt(parser, "in --val-split where the networks do not know it")
     parser.add_argument("--calibrate", action="store_true", help="scale the probabilities on --val-split")
     parser.add_argument("--half", action="store_true", help="store the weights in float16, in half the space")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the saved pipeline")
@@ -46,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench combine``."""
+    from ferbench.benchmarks.evaluation import in_label_space
     from ferbench.cli.fitting import check_calibration, check_unseen, keep
     from ferbench.datasets import load_dataset, load_recorded
     from ferbench.pipelines import average_networks, combine_networks, load_pipeline
@@ -68,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
             data = load_dataset(args.dataset)
         else:
             data = load_recorded(pipeline.trained_on, fix="name it: --dataset NAME")
-        validation = data.split(args.val_split)
+        validation = in_label_space(data.split(args.val_split), pipeline, args.contempt)
         check_unseen("the networks", pipeline, validation)
     check_calibration(args, validation, pipeline.classes_)
     keep(pipeline, validation, args)

@@ -19,6 +19,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferbench.cli.options import add_contempt
 from ferbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,12 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the saved one")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "gpu"], help="default: cpu")
-    parser.add_argument(
-        "--contempt",
-        default="error",
-        choices=["error", "drop", "disgust", "neutral"],
-        help="what becomes of contempt where the pipeline does not know it (default: error)",
-    )
+    add_contempt(parser, "where the pipeline does not know it")
     parser.add_argument(
         "--corruptions",
         nargs="?",

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferbench.cli.options import add_contempt
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ferbench.cli.fitting import Steering
+    from ferbench.contracts import Dataset
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
@@ -45,6 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, metavar="NAME", help="dataset's name, spec, or path")
     parser.add_argument("--split", default="train", metavar="NAME", help="learnt from (default: train)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
+    parser.add_argument("--val-dataset", metavar="NAME", help="of --val-split (default: --dataset)")
+    add_contempt(parser, "in --val-dataset where --dataset lacks it")
     parser.add_argument(
         "--hold-out",
         type=float,
@@ -98,11 +102,8 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.pipelines.spec import parse_settings, with_values
     from ferbench.pipelines.storage import check_folder
 
-    if args.val_split and (args.val_split == args.split or "all" in (args.val_split, args.split)):
-        raise ParameterError(
-            "a pipeline cannot be judged on what it learns from",
-            got=f"--split {args.split} --val-split {args.val_split}",
-        )
+    if args.val_dataset and not args.val_split:
+        raise ParameterError("--val-dataset needs --val-split", got=args.val_dataset)
     pipeline = make_pipeline(args.pipeline)
     if args.set:
         pipeline = Pipeline(with_values(pipeline.parts, parse_settings(args.set)))
@@ -117,7 +118,7 @@ def main(args: argparse.Namespace) -> int:
         raise ParameterError("--distil needs --teacher", got=args.distil)
     dataset = load_dataset(args.dataset)
     samples = _limited(dataset.split(args.split), args.limit, args.seed)
-    validation = dataset.split(args.val_split) if args.val_split else None
+    validation = _validation(samples, dataset, args)
     samples, steering = _steering(pipeline, samples, validation, args)
     if warning := skipped_warning(dataset):
         print(warning, file=sys.stderr)
@@ -138,6 +139,26 @@ def main(args: argparse.Namespace) -> int:
         pipeline.trained_on[SEARCHED] = dict(preset.searched_on)
     keep(pipeline, validation, args)
     return 0
+
+
+def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) -> Samples | None:
+    """The faces of --val-split, under labels of those to learn from; refused where they are the same faces."""
+    from ferbench.datasets import has_learnt_from, load_dataset
+    from ferbench.pipelines.lineage import FACES
+
+    if not args.val_split:
+        return None
+    source = dataset if args.val_dataset is None else load_dataset(args.val_dataset)
+    validation = source.split(args.val_split).within(samples.label_space, contempt=args.contempt)
+    learnt, judged = ({name: getattr(one, name) for name in FACES} for one in (samples, validation))
+    if has_learnt_from(learnt, **judged):
+        raise ParameterError(
+            "a pipeline cannot be judged on what it learns from",
+            got=f"{samples.dataset} {samples.split} and {validation.dataset} {validation.split}",
+            expected="faces that are not learnt from",
+            fix="name another --val-split",
+        )
+    return validation
 
 
 def _steering(

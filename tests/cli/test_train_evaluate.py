@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -102,6 +103,11 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
             "judged on what it learns",
         ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", "ckplus"], "--val-dataset needs --val-split"),
+        (
+            ["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", SYNTHETIC, "--val-split", "train"],
+            "judged on what it learns from",
+        ),
         (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
         (["hog/rbf-svm(C=-1)", "--dataset", "no-such-folder"], "C: got -1"),
         (["lbp(grid=0)/knn", "--dataset", "no-such-folder"], "grid"),
@@ -129,6 +135,31 @@ def test_train_says_what_is_wrong(arguments, message, capsys, tmp_path: Path) ->
     assert main(["train", *arguments, "--out", str(tmp_path / "x")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.deep
+def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Path, capsys) -> None:
+    faces, rng = tmp_path / "faces", np.random.default_rng(0)
+    for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt"):
+        (faces / "val" / label).mkdir(parents=True)
+        for number in range(2):
+            cv2.imwrite(str(faces / "val" / label / f"{number}.png"), rng.integers(0, 256, (48, 48), np.uint8))
+    other, mini = f"images(path={faces})", str(tmp_path / "mini")
+    train = ["train", "lenet(epochs=1)", "--dataset", SYNTHETIC, "--limit", "70", "--out", mini]
+    judged = [*train, "--val-dataset", other, "--val-split", "val", "--calibrate"]
+    assert main(judged) == 2
+    assert "--contempt drop" in capsys.readouterr().err
+    assert main([*judged, "--contempt", "drop"]) == 0
+    record = json.loads((Path(mini) / "pipeline.json").read_text())
+    assert record["metrics"]["n"] == 14
+    assert record["trained_on"]["dataset"] == "synthetic"
+    assert record["trained_on"]["calibrated_on"]["dataset"] == record["metrics"]["dataset"]
+
+    combine = ["combine", mini, "--mirror", "--dataset", other, "--val-split", "val", "--out", str(tmp_path / "both")]
+    assert main(combine) == 2
+    assert "--contempt drop" in capsys.readouterr().err
+    assert main([*combine, "--contempt", "drop"]) == 0
+    assert json.loads((tmp_path / "both" / "pipeline.json").read_text())["metrics"]["n"] == 14
 
 
 def test_parameters_of_a_preset_are_set(tmp_path: Path) -> None:

@@ -1,0 +1,20 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+from ferbench.labels import ContemptPolicy
+
+__all__ = ["add_contempt"]
+
+
+def add_contempt(parser: argparse.ArgumentParser, where: str) -> None:
+    """Add ``--contempt``: what becomes of faces of contempt, and where that is to be said."""
+    parser.add_argument(
+        "--contempt",
+        default="error",
+        choices=get_args(ContemptPolicy),
+        help=f"what becomes of contempt {where} (default: error)",
+    )
