@@ -20,7 +20,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ferbench.errors import FerbenchError, UnknownNameError
 from ferbench.registry import GROUPS, Entry, entries
@@ -296,12 +296,29 @@ def _as_text(page: Page) -> str:
         elif isinstance(value, Mapping):
             lines += _wrapped(f"{key}:", 0, 4)
             for name, item in value.items():
-                lines += _wrapped(f"{name}: {_inline(item)}", 2)
+                lines += _entry(name, item, 2)
         elif key in _IN_ONE_PIECE:
             lines.append(f"{key}: {_inline(value)}")
         else:
             lines += _wrapped(f"{key}: {_inline(value)}", 0, 4)
     return "\n".join(lines)
+
+
+def _entry(name: str, value: object, indent: int) -> list[str]:
+    """A name and what it stands for; of a list of records each below the one before."""
+    if not _is_records(value):
+        return _wrapped(f"{name}: {_inline(value)}", indent)
+    lines = [f"{' ' * indent}{name}:"]
+    for record in value:
+        flat = {key: item for key, item in record.items() if not _is_records(item)}
+        lines += _wrapped(f"- {_inline(flat)}", indent + 2, indent + 6)
+        for key in (key for key in record if key not in flat):
+            lines += _entry(key, record[key], indent + 4)
+    return lines
+
+
+def _is_records(value: object) -> TypeGuard[list[Mapping[str, Any]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) for one in value)
 
 
 def _wrapped(text: str, indent: int, rest: int | None = None) -> list[str]:
@@ -319,4 +336,9 @@ def _wrapped(text: str, indent: int, rest: int | None = None) -> list[str]:
 def _inline(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{name} ({_inline(item)})" if isinstance(item, Mapping) else f"{name} {_inline(item)}"
+            for name, item in value.items()
+        )
+    return str(value)

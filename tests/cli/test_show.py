@@ -102,6 +102,16 @@ def test_a_saved_pipeline_is_shown_with_its_headline_figures_and_card(capsys):
     assert page["card"].endswith("CARD.md")
 
 
+def test_what_a_network_was_made_of_is_a_line_each(capsys):
+    assert main(["show", "tiny"]) == 0
+    text = capsys.readouterr().out
+    assert "\n  members:\n    - pipeline tiny, share 1.0, " in text
+    assert "\n      ancestors:\n        - role teacher, name accurate, dataset fer2013, split train, revision\n" in text
+    assert "calibrated_on (dataset fer2013, split val, " in " ".join(text.split())
+    assert "{" not in text
+    assert max(map(len, text.splitlines()[:-1])) <= 80  # the last is the path of the card
+
+
 def test_a_damaged_saved_pipeline_is_an_error_that_names_the_file(capsys, tmp_path):
     (tmp_path / "pipeline.json").write_text("{")
     assert main(["show", str(tmp_path)]) == 2
