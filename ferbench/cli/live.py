@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ferbench.errors import NoFaceError, SourceError
 from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, check_unnamed, choose_pipeline
-from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
+from ferbench.realtime.defaults import DEFAULT_PIPELINE, DEFAULT_SMOOTHING, DETECT_EVERY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,10 +35,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``live`` and ``predict`` share."""
     parser.add_argument(
         "--pipeline",
-        default="tiny",
+        default=DEFAULT_PIPELINE,
         metavar="NAME|FOLDER|best",
         help="a shipped model, the folder of a saved pipeline, or best: the most accurate of a run that keeps to "
-        "--budget-ms (default: tiny)",
+        "--budget-ms (default: %(default)s)",
     )
     parser.add_argument(
         "--run", default=LATEST_RUN, metavar="FOLDER", help=f"for best: the run (default: {LATEST_RUN})"

@@ -14,7 +14,7 @@ import argparse
 import ipaddress
 import sys
 
-from ferbench.realtime.defaults import DEFAULT_SMOOTHING
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING, PAGE_PIPELINES
 
 __all__ = ["configure", "main"]
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME|FOLDER",
         help="a shipped model or the folder of a saved pipeline to choose from; may be repeated, the first is the "
-        "default (default: tiny and accurate)",
+        f"default (default: {', '.join(PAGE_PIPELINES)})",
     )
     parser.add_argument(
         "--source",
@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
     require_packages()
     is_local = is_loopback(args.host)
     settings = Settings(
-        pipelines=named_pipelines(args.pipeline or ["tiny", "accurate"]),
+        pipelines=named_pipelines(args.pipeline or PAGE_PIPELINES),
         source=None if args.source == "none" else args.source,
         smooth=args.smooth,
         detector=args.detector,

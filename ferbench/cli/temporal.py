@@ -16,13 +16,18 @@ import shlex
 import sys
 from pathlib import Path
 
+from ferbench.realtime.defaults import DEFAULT_PIPELINE
+
 __all__ = ["configure", "main"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``ferbench temporal``."""
     parser.add_argument(
-        "--pipeline", default="tiny", metavar="NAME|FOLDER", help="a shipped or saved pipeline (default: tiny)"
+        "--pipeline",
+        default=DEFAULT_PIPELINE,
+        metavar="NAME|FOLDER",
+        help="a shipped or saved pipeline (default: %(default)s)",
     )
     parser.add_argument(
         "--dataset", default="synthetic", metavar="NAME", help="faces with subjects (default: generated people)"

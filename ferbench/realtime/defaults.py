@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_SMOOTHING", "DETECT_EVERY"]
+__all__ = ["DEFAULT_PIPELINE", "DEFAULT_SMOOTHING", "DETECT_EVERY", "PAGE_PIPELINES"]
+
+DEFAULT_PIPELINE = "tiny-ferplus"
+"""What recognises expressions on photographs and streams: of the models that come along, the best one in the wild."""
+
+PAGE_PIPELINES = (DEFAULT_PIPELINE, "accurate-ferplus", "tiny", "accurate")
+"""What people choose from on the page of ``ferbench serve``; the first is its default."""
 
 DEFAULT_SMOOTHING = "ema:150ms+hysteresis:0.1"
 """What streams are smoothed with; docs/temporal.md says how it was chosen."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ferbench.errors import NoFaceError, ParameterError
 from ferbench.faces import Faces, Image
-from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
+from ferbench.realtime.defaults import DEFAULT_PIPELINE, DEFAULT_SMOOTHING, DETECT_EVERY
 from ferbench.realtime.finding import FaceFinder
 from ferbench.realtime.frames import Frame, Source
 from ferbench.realtime.protocols import LivePipeline, PipelineSpec, load_live_pipeline
@@ -184,7 +184,7 @@ def _mirrored(frame: Frame) -> Frame:
 
 def stream(
     source: SourceSpec | Source,
-    pipeline: PipelineSpec = "tiny",
+    pipeline: PipelineSpec = DEFAULT_PIPELINE,
     smooth: str | Smoothing = DEFAULT_SMOOTHING,
     *,
     detect_every: int = DETECT_EVERY,

@@ -15,7 +15,7 @@ from statistics import median
 from types import FrameType
 
 from ferbench.errors import ParameterError
-from ferbench.realtime.defaults import DEFAULT_SMOOTHING, DETECT_EVERY
+from ferbench.realtime.defaults import DEFAULT_PIPELINE, DEFAULT_SMOOTHING, DETECT_EVERY
 from ferbench.realtime.frames import Source
 from ferbench.realtime.loop import LiveStream, PipelineSpec, stream
 from ferbench.realtime.overlay import draw_overlay
@@ -196,7 +196,7 @@ def _early_ms(result: FrameResult, summary: LiveSummary, source: Source) -> floa
 
 def run_live(
     source: SourceSpec | Source,
-    pipeline: PipelineSpec = "tiny",
+    pipeline: PipelineSpec = DEFAULT_PIPELINE,
     smooth: str | Smoothing = DEFAULT_SMOOTHING,
     *,
     detect_every: int = DETECT_EVERY,

@@ -245,7 +245,7 @@ def test_what_only_the_model_knows_counts_as_a_wrong_answer(suite: Path) -> None
     ("text", "says"),
     [
         ("saved: nowhere", "no saved pipeline 'nowhere'"),
-        ("saved: tinny", "or one of accurate, tiny"),
+        ("saved: tinny", "or one of accurate, accurate-ferplus, tiny, tiny-ferplus"),
         ("saved: models", "no saved pipeline 'models'"),
     ],
 )

@@ -97,7 +97,9 @@ def test_it_answers_at_once() -> None:
 def test_a_shipped_model_that_was_exchanged_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {f.name: f.state for f in inspect_installation()[0] if f.section == "models"} == {
         "accurate": "ok",
+        "accurate-ferplus": "ok",
         "tiny": "ok",
+        "tiny-ferplus": "ok",
         "yunet": "ok",
     }
     copy = Path(shutil.copytree(shipped()["tiny"], tmp_path / "tiny"))

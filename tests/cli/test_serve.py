@@ -33,8 +33,9 @@ def served(monkeypatch):
 def test_by_default_only_this_machine_is_served(served, capsys):
     assert main(["serve"]) == 0
     out, err = capsys.readouterr()
-    assert out == "ferbench serves tiny, accurate on http://127.0.0.1:8000/ (Ctrl-C stops)\n"
-    assert err.splitlines()[:-1] == ["tiny: device: cpu (as told)", "accurate: device: cpu (as told)"]
+    names = ("tiny-ferplus", "accurate-ferplus", "tiny", "accurate")
+    assert out == f"ferbench serves {', '.join(names)} on http://127.0.0.1:8000/ (Ctrl-C stops)\n"
+    assert err.splitlines()[:-1] == [f"{name}: device: cpu (as told)" for name in names]
     assert (served["settings"].is_local, served["settings"].source) == (True, "0")
 
 

@@ -10,17 +10,21 @@ import pytest
 from ferbench.datasets import load_dataset
 from ferbench.pipelines import load_pipeline, shipped
 
-MEGABYTES = {"tiny": 1.0, "accurate": 10.0}
+MEGABYTES = {"tiny": 1.0, "tiny-ferplus": 1.0, "accurate": 10.0, "accurate-ferplus": 10.0}
 """Most that the file which runs may take."""
 
-FOLDERS = {"tiny": 3.0, "accurate": 18.0}
+FOLDERS = {"tiny": 3.0, "tiny-ferplus": 3.0, "accurate": 18.0, "accurate-ferplus": 14.0}
 """Most that all files together may take, the network that others are made of among them."""
 
-FLOORS = {"tiny": 0.685, "accurate": 0.705}
-"""Least accuracy on FER2013's PublicTest."""
+_VOTES = "ferplus(mode=plurality)"
+LABELS = {"tiny": "fer2013", "tiny-ferplus": _VOTES, "accurate": "fer2013", "accurate-ferplus": _VOTES}
+"""Whose labels of PublicTest a card is about."""
 
-CALIBRATION = {"tiny": 0.03, "accurate": 0.03}
-"""Largest expected calibration error there."""
+FLOORS = {"tiny": 0.685, "tiny-ferplus": 0.8, "accurate": 0.705, "accurate-ferplus": 0.81}
+"""Least accuracy by them."""
+
+CALIBRATION = 0.03
+"""Largest expected calibration error by them."""
 
 each = pytest.mark.parametrize("name", MEGABYTES)
 
@@ -37,7 +41,7 @@ def test_the_file_that_runs_is_small_and_its_agreement_is_on_record(name: str) -
     record = json.loads((folder / "pipeline.json").read_text())
     assert record["pipeline"].endswith("@litert(quantize=dynamic)")
     (agreement,) = record["agreement"].values()
-    assert agreement["n"] == 3579
+    assert agreement["n"] == (3579 if LABELS[name] == "fer2013" else 3554)
     assert agreement["flips"] / agreement["n"] < 0.03
     assert abs(agreement["accuracy_difference"]) < 0.005
     assert record["trained_on"]["split"] == "train"
@@ -78,6 +82,6 @@ def test_its_network_is_converted_for_other_runtimes_as_it_is_loaded(runtime: st
 def test_it_is_as_good_and_as_calibrated_as_its_card_says(name: str) -> None:
     from ferbench.benchmarks.evaluation import evaluate
 
-    quality = evaluate(load_pipeline(name), load_dataset("fer2013", split="val")).quality
+    quality = evaluate(load_pipeline(name), load_dataset(LABELS[name], split="val"), contempt="drop").quality
     assert quality.end_to_end["accuracy"].value >= FLOORS[name]
-    assert quality.detected["ece"].value <= CALIBRATION[name]
+    assert quality.detected["ece"].value <= CALIBRATION

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferbench.errors import ParameterError
-from ferbench.realtime.defaults import DEFAULT_SMOOTHING
+from ferbench.realtime.defaults import DEFAULT_SMOOTHING, PAGE_PIPELINES
 from ferbench.realtime.loop import PipelineSpec
 from ferbench.realtime.sources import SourceSpec
 
@@ -79,7 +79,7 @@ class Settings:
     limits : Limits
     """
 
-    pipelines: Mapping[str, PipelineSpec] = field(default_factory=lambda: {"tiny": "tiny", "accurate": "accurate"})
+    pipelines: Mapping[str, PipelineSpec] = field(default_factory=lambda: {name: name for name in PAGE_PIPELINES})
     source: SourceSpec | None = 0
     smooth: str = DEFAULT_SMOOTHING
     detector: str | None = None
