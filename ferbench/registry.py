@@ -111,7 +111,7 @@ _BUILT_IN: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "yunet",
             "ferbench.detectors.yunet:YuNetDetector",
-            "small network through OpenCV; what tiny and accurate use",
+            "small network through OpenCV; what the pipelines that come trained use",
         ),
     ),
     "features": (

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferbench.cli.options import add_contempt
+from ferbench.cli.options import add_contempt, check_contempt
 from ferbench.errors import ParameterError
 
 __all__ = ["configure", "main"]
@@ -55,6 +55,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.pipelines.storage import check_folder
 
     check_calibration(args)
+    check_contempt(args.contempt, "--val-split", args.val_split)
     if args.weights and args.mirror:
         raise ParameterError("--mirror is of scores", got="--weights", fix="use one of them")
     if twice := next((name for name in args.pipelines if args.pipelines.count(name) > 1), None):

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferbench.cli.options import add_contempt
+from ferbench.cli.options import add_contempt, check_contempt
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def main(args: argparse.Namespace) -> int:
 
     if args.val_dataset and not args.val_split:
         raise ParameterError("--val-dataset needs --val-split", got=args.val_dataset)
+    check_contempt(args.contempt, "--val-dataset", args.val_dataset)
     pipeline = make_pipeline(args.pipeline)
     if args.set:
         pipeline = Pipeline(with_values(pipeline.parts, parse_settings(args.set)))

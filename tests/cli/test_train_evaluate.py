@@ -104,6 +104,7 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", "ckplus"], "--val-dataset needs --val-split"),
+        (["hog/linear-svm", "--dataset", SYNTHETIC, "--contempt", "drop"], "--contempt is about the faces of --val-da"),
         (
             ["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", SYNTHETIC, "--val-split", "train"],
             "judged on what it learns from",
@@ -158,6 +159,8 @@ def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Pat
     combine = ["combine", mini, "--mirror", "--dataset", other, "--val-split", "val", "--out", str(tmp_path / "both")]
     assert main(combine) == 2
     assert "--contempt drop" in capsys.readouterr().err
+    assert main(["combine", mini, "--mirror", "--contempt", "drop", "--out", str(tmp_path / "both")]) == 2
+    assert "--contempt is about the faces of --val-split" in capsys.readouterr().err
     assert main([*combine, "--contempt", "drop"]) == 0
     assert json.loads((tmp_path / "both" / "pipeline.json").read_text())["metrics"]["n"] == 14
 
