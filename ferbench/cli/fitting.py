@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ferbench.pipelines import Pipeline
     from ferbench.samples import Samples
 
-__all__ = ["Steering", "check_calibration", "check_unseen", "fit_network", "hold_back", "keep"]
+__all__ = ["TEST_SPLIT", "Steering", "check_calibration", "check_unseen", "fit_network", "hold_back", "keep"]
 
 TEST_SPLIT = "test"
 _FEW_FOLDS = 20
@@ -203,13 +203,15 @@ def check_calibration(args: argparse.Namespace, validation: Samples | None = Non
 def keep(pipeline: Pipeline, validation: Samples | None, args: argparse.Namespace) -> None:
     """Calibrate, halve, score and save a fitted pipeline, as the command line says, and print how it did and where."""
     if args.calibrate and validation is not None:
-        print(f"temperature {pipeline.calibrate(validation):.3f}, from {args.val_split}", file=sys.stderr)
+        found = pipeline.calibrate(validation)
+        print(f"temperature {found:.3f}, from {validation.dataset} {validation.split}", file=sys.stderr)
     if args.half:
         pipeline.estimator_.halve()
     metrics = {} if validation is None else _score(pipeline, validation)
     pipeline.save(args.out, metrics=metrics)
     for name, value in metrics.get("end_to_end", {}).items():
-        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {args.val_split}", file=sys.stderr)
+        about = f"{metrics['dataset']} {metrics['split']}"
+        print(f"{name.replace('_', ' '):<18} {100 * value['value']:5.1f} %  on {about}", file=sys.stderr)
     print(args.out)
 
 

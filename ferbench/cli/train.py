@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferbench.cli.options import add_contempt, check_contempt
-from ferbench.errors import ParameterError
+from ferbench.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,6 +144,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) -> Samples | None:
     """The faces of --val-split, under labels of those to learn from; refused where they are the same faces."""
+    from ferbench.cli.fitting import TEST_SPLIT
     from ferbench.datasets import has_learnt_from, load_dataset
     from ferbench.pipelines.lineage import FACES
 
@@ -151,6 +152,8 @@ def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) ->
         return None
     source = dataset if args.val_dataset is None else load_dataset(args.val_dataset)
     validation = source.split(args.val_split).within(samples.label_space, contempt=args.contempt)
+    if not len(validation):
+        raise DataError(f"nothing is left of --val-split {args.val_split}", got=f"--contempt {args.contempt}")
     learnt, judged = ({name: getattr(one, name) for name in FACES} for one in (samples, validation))
     if has_learnt_from(learnt, **judged):
         raise ParameterError(
@@ -159,6 +162,8 @@ def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) ->
             expected="faces that are not learnt from",
             fix="name another --val-split",
         )
+    if args.val_split == "all" and TEST_SPLIT in source.info.splits:
+        raise ParameterError("--val-split all has the test split in it", got=source.info.name, fix="name another split")
     return validation
 
 

@@ -50,16 +50,19 @@ def _names(record: Mapping[str, Any], dataset: str, revision: str, split: str) -
     # The same content is the same faces, whatever it is called: a folder has a path here and another name there.
     if revision and record.get("revision") == revision:
         return True
-    return _name(learnt) != _name(dataset) and _pictures(_name(learnt)) == _pictures(_name(dataset))
+    return same_pictures(learnt, dataset)
 
 
 def same_pictures(a: str, b: str) -> bool:
-    """Whether two datasets, by name or spec, label one collection of pictures, as FER2013 and FER+ do.
+    """Whether two datasets, by name or spec, label one collection of pictures: FER2013 and FER+, or FER+ in two modes.
 
     >>> same_pictures("ferplus", "fer2013"), same_pictures("fer2013", "ckplus"), same_pictures("fer2013", "fer2013")
     (True, False, False)
+    >>> same_pictures("ferplus(mode=majority)", "ferplus(mode=plurality)")
+    True
     """
-    return _name(a) != _name(b) and _pictures(_name(a)) == _pictures(_name(b))
+    one, other = _name(a), _name(b)
+    return _pictures(one) == _pictures(other) and (one != other or _pictures(one) != one)
 
 
 def _name(spec: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["DEFAULT_PIPELINE", "DEFAULT_SMOOTHING", "DETECT_EVERY", "PAGE_PIPELINES"]
 
 DEFAULT_PIPELINE = "tiny-ferplus"
-"""What recognises expressions on photographs and streams: of the models that come along, the best one in the wild."""
+"""What recognises expressions on photographs and streams: the smaller of the two that do so best in the wild."""
 
 PAGE_PIPELINES = (DEFAULT_PIPELINE, "accurate-ferplus", "tiny", "accurate")
 """What people choose from on the page of ``ferbench serve``; the first is its default."""

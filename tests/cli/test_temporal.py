@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ferbench.cli import main
+from ferbench.realtime.defaults import DEFAULT_PIPELINE
 from ferbench.realtime.temporal import TemporalResult
 from ferbench.reports.temporal import temporal_html, temporal_markdown, temporal_text
 
@@ -28,7 +29,7 @@ def test_it_writes_record_page_and_markdown(folder: Path):
     assert {one.smoothing for one in result.scores} == {"none", "mean:10", "ema:150ms"}
     page = (folder / "index.html").read_text()
     assert "ema:150ms" in page
-    assert "ferbench temporal --pipeline tiny" in page
+    assert f"ferbench temporal --pipeline {DEFAULT_PIPELINE} " in page
     assert "| `ema:150ms` |" in (folder / "report.md").read_text()
 
 

@@ -109,6 +109,10 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
             ["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", SYNTHETIC, "--val-split", "train"],
             "judged on what it learns from",
         ),
+        (
+            ["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", "synthetic(seed=5)", "--val-split", "all"],
+            "--val-split all has the test split in it",
+        ),
         (["hog/knn(n_neighbors=0)", "--dataset", SYNTHETIC], "n_neighbors"),
         (["hog/rbf-svm(C=-1)", "--dataset", "no-such-folder"], "C: got -1"),
         (["lbp(grid=0)/knn", "--dataset", "no-such-folder"], "grid"),
@@ -155,6 +159,14 @@ def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Pat
     assert record["metrics"]["n"] == 14
     assert record["trained_on"]["dataset"] == "synthetic"
     assert record["trained_on"]["calibrated_on"]["dataset"] == record["metrics"]["dataset"]
+
+    for folder in sorted((faces / "val").iterdir()):
+        if folder.name != "contempt":
+            folder.rename(tmp_path / folder.name)
+    assert main([*judged, "--contempt", "drop"]) == 2
+    assert "nothing is left of --val-split val" in capsys.readouterr().err
+    for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"):
+        (tmp_path / label).rename(faces / "val" / label)
 
     combine = ["combine", mini, "--mirror", "--dataset", other, "--val-split", "val", "--out", str(tmp_path / "both")]
     assert main(combine) == 2

@@ -22,6 +22,8 @@ FER = {"dataset": "fer2013", "split": "train", "revision": "a" * 16}
         (FER, "ferplus", "b" * 16, "val", False),
         ({**FER, "dataset": "ferplus"}, "fer2013", "b" * 16, "train", True),
         ({**FER, "dataset": "ferplus", "split": "all"}, "fer2013", "b" * 16, "test", True),
+        ({**FER, "dataset": "ferplus(mode=majority)"}, "ferplus(mode=plurality)", "b" * 16, "train", True),
+        ({**FER, "dataset": "ferplus"}, "ferplus", "b" * 16, "val", False),
         (FER, "ckplus", "b" * 16, "train", False),
         (FER, "./my/faces", "b" * 16, "train", False),
         ({**FER, "dataset": "faces"}, "images(path=/my/faces)", "a" * 16, "train", True),

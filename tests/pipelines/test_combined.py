@@ -120,7 +120,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     data, out_to = ["--dataset", SYNTHETIC], ["--out", str(out)]
     good = [*names, "--shares", "2", "1", *data, "--val-split", "val", "--calibrate", "--half", *out_to]
     assert main(["combine", *good]) == 0
-    assert "on val" in capsys.readouterr().err
+    assert "on synthetic val" in capsys.readouterr().err
     assert [m["share"] for m in load_pipeline(out).trained_on["members"]] == [2.0, 1.0]
     for bad, message in (
         ([names[0], names[0]], "is named twice"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.leaks import Leaks
 from ferbench.benchmarks.checks.wording import named, percent
+from ferbench.datasets import same_pictures
 
 __all__ = [
     "MIN_DETECTION_RATE",
@@ -93,9 +94,15 @@ def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
                 severity="warning",
             )
             for row in rows
-            if row.pretrained and row.pretrained.calibrated_on == f"{info.spec} {protocol.scored}"
+            if row.pretrained and _names(row.pretrained.calibrated_on, info.spec, protocol.scored)
         ]
     return found if known else NotApplicable("the plan of this run does not say which split was scored")
+
+
+def _names(calibrated_on: str | None, dataset: str, split: str) -> bool:
+    """Whether a temperature's data set and split are these, or label the same pictures."""
+    name, _, part = (calibrated_on or "").rpartition(" ")
+    return part == split and (name == dataset or same_pictures(name, dataset))
 
 
 def rare_classes(evidence: Evidence) -> list[Found] | NotApplicable:
