@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ferbench.classifiers.keras.batch_norm import fuse_batch_norms
 from ferbench.classifiers.keras.compact import halve_file, round_weights
-from ferbench.classifiers.keras.ensemble import members_of
+from ferbench.classifiers.keras.ensemble import have_like_layers, members_of
 from ferbench.classifiers.keras.recipe import Epoch, Recipe
 from ferbench.classifiers.keras.training import train, training_precision
 from ferbench.classifiers.keras.zoo import NETWORKS
@@ -208,9 +208,7 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _weights_of(self, initial: keras.Model) -> list[npt.NDArray[Any]]:
-        candidates: list[list[npt.NDArray[Any]]] = [one.get_weights() for one in (initial, *members_of(initial))]
-        ours = [w.shape for w in self.model_.get_weights()]
-        alike = [weights for weights in candidates if [w.shape for w in weights] == ours]
+        alike = [one for one in (initial, *members_of(initial)) if have_like_layers(one, self.model_)]
         if len(alike) != 1:
             raise ParameterError(
                 f"{self.network} cannot start from this network: "
@@ -218,7 +216,8 @@ class KerasClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 got=f"{initial.count_params():,} parameters",
                 expected=f"{self.model_.count_params():,} in layers of the same shapes, or one member that has them",
             )
-        return alike[0]
+        weights: list[npt.NDArray[Any]] = alike[0].get_weights()
+        return weights
 
     def _build(self, shape: tuple[int | None, ...]) -> keras.Model:
         return NETWORKS[self.network](shape, len(self.classes_), **(self.network_params or {}))

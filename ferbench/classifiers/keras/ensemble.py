@@ -18,7 +18,7 @@ from ferbench.classifiers.keras.ends import CropShape
 from ferbench.errors import ParameterError, UnknownNameError
 from ferbench.specs import Spec, parse_spec
 
-__all__ = ["ensemble_of", "give_weights", "member_spec", "members_of"]
+__all__ = ["ensemble_of", "give_weights", "have_like_layers", "member_spec", "members_of"]
 
 Builder = Callable[..., keras.Model]
 
@@ -84,8 +84,7 @@ def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: 
         The layers of one differ from its member's.
     """
     for i, (network, model) in enumerate(zip(trained, members_of(ensemble), strict=True), start=1):
-        theirs, ours = ([w.shape for w in one.get_weights()] for one in (network, model))
-        if theirs != ours:
+        if not have_like_layers(network, model):
             raise ParameterError(
                 f"network {i} of the ensemble is not what its record says",
                 got=f"{network.count_params():,} parameters",
@@ -95,6 +94,11 @@ def give_weights(ensemble: keras.Model, trained: Sequence[keras.Model], shares: 
     scores = ensemble.get_layer("scores")
     _, bias = scores.get_weights()
     scores.set_weights([_mean_kernel(len(bias), shares), bias])
+
+
+def have_like_layers(one: keras.Model, other: keras.Model) -> bool:
+    """Whether the weights of one network fit into another."""
+    return [w.shape for w in one.weights] == [w.shape for w in other.weights]
 
 
 def members_of(network: keras.Model) -> list[keras.Model]:
