@@ -35,7 +35,9 @@ __all__ = [
 ContemptPolicy = Literal["error", "drop", "disgust", "neutral"]
 """What becomes of contempt in a space without it. There is no default: the literature does all four."""
 
-_CONTEMPT_FIX = "choose a contempt policy: --contempt drop, disgust or neutral (contempt= in Python)"
+_CONTEMPT_FIX = (
+    "choose a contempt policy, drop, disgust or neutral: 'ferplus(contempt=drop)' for 'ferplus', or --contempt drop"
+)
 
 _ALIASES = {
     "anger": "angry",

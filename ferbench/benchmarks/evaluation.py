@@ -96,7 +96,7 @@ def evaluate(
     return Evaluation(quality, items, n - len(samples))
 
 
-def in_label_space(samples: Samples, pipeline: Pipeline, contempt: ContemptPolicy) -> Samples:
+def in_label_space(samples: Samples, pipeline: Pipeline, contempt: ContemptPolicy = "error") -> Samples:
     """The samples under labels that the pipeline knows.
 
     Raises

@@ -21,6 +21,7 @@ from ferbench.pipelines import shipped
 from ferbench.pipelines.lineage import ancestors_of, seen
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 from ferbench.pipelines.storage import RECORD
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["SavedPipeline", "check_saved", "read_saved"]
 
@@ -90,6 +91,7 @@ class SavedPipeline:
             revision=_text(known.get("revision")),
             n=known["n"] if isinstance(known.get("n"), int) else None,
             calibrated_on=f"{tuned.get('dataset')} {tuned.get('split')}" if isinstance(tuned, dict) else None,
+            calibrated_revision=_text(tuned.get("revision")) if isinstance(tuned, dict) else None,
             ancestors=[_ancestor(one) for one in ancestors_of(known)],
         )
 
@@ -101,6 +103,11 @@ class SavedPipeline:
                 shutil.copyfile(self.folder / name, folder / name)
         except OSError as error:
             raise ModelFileError(f"cannot copy {error.filename}", got=error.strerror, fix="save it again") from error
+
+
+def _without_contempt(dataset: str) -> Spec:
+    spec = parse_spec(dataset)
+    return Spec(spec.name, {**spec.params, "contempt": "drop"})
 
 
 def _ancestor(record: dict[str, Any]) -> Ancestor:
@@ -192,7 +199,7 @@ def check_saved(saved: SavedPipeline, facts: DatasetFacts, scored: str, place: s
             f"{place}: {saved.name} is a model from another label space than {facts.spec}",
             got=f"no {', '.join(unknown)} among {', '.join(saved.labels)}",
             expected="a model that knows every label of the data set",
-            fix="score it with 'ferbench evaluate --contempt', or on another data set"
+            fix=f'say what becomes of contempt: name: "{_without_contempt(facts.spec)}" (or disgust, or neutral)'
             if unknown == ["contempt"]
             else "score it on another data set",
         )

@@ -160,6 +160,7 @@ class Pretrained(Record):
     revision: str | None = None
     n: int | None = None
     calibrated_on: str | None = Field(default=None, description="data set and split that its temperature was fitted on")
+    calibrated_revision: str | None = None
     ancestors: list[Ancestor] = Field(default_factory=list)
 
     @property

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferbench.cli.options import add_contempt, check_contempt
 from ferbench.errors import ParameterError
 
 __all__ = ["configure", "main"]
@@ -40,7 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dataset", metavar="NAME", help="of --val-split (default: what the networks learnt from)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
-    add_contempt(parser, "in --val-split where the networks do not know it")
     parser.add_argument("--calibrate", action="store_true", help="scale the probabilities on --val-split")
     parser.add_argument("--half", action="store_true", help="store the weights in float16, in half the space")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the saved pipeline")
@@ -55,7 +53,6 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.pipelines.storage import check_folder
 
     check_calibration(args)
-    check_contempt(args.contempt, "--val-split", args.val_split)
     if args.weights and args.mirror:
         raise ParameterError("--mirror is of scores", got="--weights", fix="use one of them")
     if twice := next((name for name in args.pipelines if args.pipelines.count(name) > 1), None):
@@ -72,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
             data = load_dataset(args.dataset)
         else:
             data = load_recorded(pipeline.trained_on, fix="name it: --dataset NAME")
-        validation = in_label_space(data.split(args.val_split), pipeline, args.contempt)
+        validation = in_label_space(data.split(args.val_split), pipeline)
         check_unseen("the networks", pipeline, validation)
     check_calibration(args, validation, pipeline.classes_)
     keep(pipeline, validation, args)

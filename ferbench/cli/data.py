@@ -209,7 +209,7 @@ def _findings(report: AuditReport) -> list[Row]:
     rows.append(_row(len(report.skipped), "unreadable rows", reasons))
     if report.excluded:
         told = ", ".join(f"{n:,} {reason}" for reason, n in report.excluded.items())
-        rows.append(_note(sum(report.excluded.values()), f"left out by the dataset's own protocol: {told}"))
+        rows.append(_note(sum(report.excluded.values()), f"left out by protocol: {told}"))
     if report.n_subjects is not None:
         rows.append(_note(report.n_subjects, "subjects"))
     sizes = ", ".join(f"{width}×{height}" for height, width in report.shapes[:4])

@@ -17,10 +17,10 @@ import math
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from ferbench.cli.options import add_contempt
 from ferbench.errors import DataError
+from ferbench.labels import ContemptPolicy
 
 if TYPE_CHECKING:
     from ferbench.benchmarks.evaluation import Evaluation
@@ -42,7 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", metavar="NAME", help="another runtime than the saved one")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "gpu"], help="default: cpu")
-    add_contempt(parser, "where the pipeline does not know it")
+    parser.add_argument(
+        "--contempt",
+        default="error",
+        choices=get_args(ContemptPolicy),
+        help="what becomes of contempt where the pipeline does not know it (default: error)",
+    )
     parser.add_argument(
         "--corruptions",
         nargs="?",

@@ -19,8 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferbench.cli.options import add_contempt, check_contempt
-from ferbench.errors import DataError, ParameterError
+from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", metavar="NAME", help="learnt from (default: train)")
     parser.add_argument("--val-split", metavar="NAME", help="scored, never learnt from (default: none)")
     parser.add_argument("--val-dataset", metavar="NAME", help="of --val-split (default: --dataset)")
-    add_contempt(parser, "in --val-dataset where --dataset lacks it")
     parser.add_argument(
         "--hold-out",
         type=float,
@@ -65,7 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--soft-labels",
         type=float,
         metavar="SHARE",
-        help="share of a network's target that comes from FER+ votes, 0 to 1, on fer2013 (default: the preset's)",
+        help="share of a network's target that comes from FER+ votes, 0 to 1, on fer2013 and ferplus (default: the "
+        "preset's)",
     )
     parser.add_argument(
         "--teacher",
@@ -104,7 +103,6 @@ def main(args: argparse.Namespace) -> int:
 
     if args.val_dataset and not args.val_split:
         raise ParameterError("--val-dataset needs --val-split", got=args.val_dataset)
-    check_contempt(args.contempt, "--val-dataset", args.val_dataset)
     pipeline = make_pipeline(args.pipeline)
     if args.set:
         pipeline = Pipeline(with_values(pipeline.parts, parse_settings(args.set)))
@@ -151,9 +149,7 @@ def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) ->
     if not args.val_split:
         return None
     source = dataset if args.val_dataset is None else load_dataset(args.val_dataset)
-    validation = source.split(args.val_split).within(samples.label_space, contempt=args.contempt)
-    if not len(validation):
-        raise DataError(f"nothing is left of --val-split {args.val_split}", got=f"--contempt {args.contempt}")
+    validation = source.split(args.val_split).within(samples.label_space)
     learnt, judged = ({name: getattr(one, name) for name in FACES} for one in (samples, validation))
     if has_learnt_from(learnt, **judged):
         raise ParameterError(

@@ -13,7 +13,7 @@ from collections import Counter
 import numpy as np
 
 from ferbench.datasets.archives import FileSource, image_names, open_source
-from ferbench.datasets.base import StoredDataset
+from ferbench.datasets.base import ContemptChoice, ContemptDataset
 from ferbench.datasets.content import Content, Skipped, cached
 from ferbench.datasets.crops import check_side, read_crops
 from ferbench.datasets.paths import not_found
@@ -40,7 +40,7 @@ def _counts(*counts: int) -> dict[str, int]:
     return dict(zip(AFFECTNET8.labels, counts, strict=True))
 
 
-class AffectNet(StoredDataset):
+class AffectNet(ContemptDataset):
     """AffectNet, 287,651 training and 4,000 validation faces; as gray crops.
 
     Parameters
@@ -51,6 +51,8 @@ class AffectNet(StoredDataset):
     size : int
         Side of the crops in pixels; the originals have 224. The decoded set is kept on disk and memory-mapped:
         96 pixels make 2.7 GB of it.
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: an expression of its own. Otherwise labels are FER7's, and its faces are left out, or counted as such.
     """
 
     known = DatasetInfo(
@@ -68,8 +70,10 @@ class AffectNet(StoredDataset):
         },
     )
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, size: int = 96) -> None:
-        super().__init__(path)
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, size: int = 96, contempt: ContemptChoice = "keep"
+    ) -> None:
+        super().__init__(path, contempt=contempt)
         self.size = check_side(size)
 
     def _read(self) -> Content:

@@ -8,18 +8,23 @@ from collections import Counter
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from ferbench.datasets.archives import FileImages
 from ferbench.datasets.content import Content, Skipped, content_digest
 from ferbench.datasets.paths import locate
-from ferbench.errors import DataError, UnknownNameError
+from ferbench.errors import DataError, ParameterError, UnknownNameError
 from ferbench.faces import Image
+from ferbench.labels import FER7
 from ferbench.samples import DatasetInfo, LazyImages, Samples
 
-__all__ = ["StoredDataset", "skipped_warning"]
+__all__ = ["ContemptChoice", "ContemptDataset", "StoredDataset", "skipped_warning"]
+
+ContemptChoice = Literal["keep", "drop", "disgust", "neutral"]
+"""What becomes of faces of contempt in a data set that has some."""
 
 
 class StoredDataset(ABC):
@@ -67,7 +72,11 @@ class StoredDataset(ABC):
                 expected=f"{self.known.title} data",
             )
         self._check_ids(content)
-        return content if content.revision else replace(content, revision=content_digest(content))
+        return self._relabelled(content if content.revision else replace(content, revision=content_digest(content)))
+
+    def _relabelled(self, content: Content) -> Content:
+        """The content under the labels that were asked for; its revision stays that of the files."""
+        return content
 
     def _check_ids(self, content: Content) -> None:
         if len(np.unique(content.ids)) != len(content.ids):
@@ -130,6 +139,73 @@ class StoredDataset(ABC):
             votes=None if content.votes is None else content.votes[index],
             vote_counts=None if content.vote_counts is None else content.vote_counts[index],
         )
+
+
+class ContemptDataset(StoredDataset):
+    """A dataset of files that has contempt among its expressions, or may have.
+
+    Subclasses implement ``_info`` in place of ``info`` where the files decide it.
+
+    Parameters
+    ----------
+    path : path, optional
+        As of :class:`StoredDataset`.
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: contempt is an expression of its own. Otherwise labels are FER7's, for models that do not know
+        contempt: its faces are left out, or counted as another expression, and so are votes for it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, contempt: ContemptChoice = "keep") -> None:
+        super().__init__(path)
+        if contempt not in get_args(ContemptChoice):
+            known = ", ".join(get_args(ContemptChoice))
+            raise ParameterError(f"contempt of {self.known.name}", got=repr(contempt), expected=known)
+        self.contempt = contempt
+
+    @cached_property
+    def info(self) -> DatasetInfo:
+        """What is known of the dataset, with the labels that were asked for."""
+        info = self._info()
+        # Official counts have contempt among them.
+        return info if self.contempt == "keep" else replace(info, label_space=FER7, official_counts={})
+
+    def _info(self) -> DatasetInfo:
+        return self.known
+
+    def _relabelled(self, content: Content) -> Content:
+        if self.contempt == "keep":
+            return content
+        is_contempt = content.labels == "contempt"
+        if self.contempt != "drop":
+            labels = np.where(is_contempt, self.contempt, content.labels)
+            return replace(content, labels=labels, **self._votes(content, np.arange(len(labels))))
+        kept = np.flatnonzero(~is_contempt)
+        if not len(kept):
+            raise DataError(f"nothing is left of {self.location} without contempt", fix="contempt=keep")
+        return replace(
+            content,
+            images=_take(content, kept),
+            labels=content.labels[kept],
+            ids=content.ids[kept],
+            splits=content.splits[kept],
+            subjects=None if content.subjects is None else content.subjects[kept],
+            excluded={**content.excluded, "contempt": int(is_contempt.sum())},
+            **self._votes(content, kept),
+        )
+
+    def _votes(self, content: Content, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Votes over FER7; those for contempt that count as no other expression stand behind, with other choices."""
+        if content.votes is None or content.vote_counts is None:
+            return {"votes": None, "vote_counts": None}
+        space = self.known.label_space
+        counts_as = [self.contempt if label == "contempt" else label for label in space]
+        table = np.array([[label == name for name in FER7] for label in counts_as])
+        votes, counts = content.votes[rows] @ table.astype(np.float32), content.vote_counts[rows]
+        lost = counts[:, : len(space)][:, ~table.any(axis=1)]
+        return {
+            "votes": votes / votes.sum(axis=1, keepdims=True),
+            "vote_counts": np.hstack([counts[:, : len(space)] @ table, lost, counts[:, len(space) :]]),
+        }
 
 
 def _take(content: Content, index: np.ndarray[Any, np.dtype[np.int64]]) -> Any:

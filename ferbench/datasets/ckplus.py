@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from ferbench.datasets.archives import FileImages, FileSource, image_names, open_source
-from ferbench.datasets.base import StoredDataset
+from ferbench.datasets.base import ContemptDataset
 from ferbench.datasets.content import Content, Skipped, cached
 from ferbench.datasets.crops import image_shapes, read_crops
 from ferbench.datasets.paths import not_found
@@ -40,7 +39,7 @@ class _Frame(NamedTuple):
     label: str
 
 
-class CKPlus(StoredDataset):
+class CKPlus(ContemptDataset):
     """CK+, the last three frames of 327 labelled sequences; contempt, no neutral; subjects known.
 
     There are no official splits: use :func:`~ferbench.datasets.folds.subject_folds`. Frames of one sequence are all
@@ -52,6 +51,8 @@ class CKPlus(StoredDataset):
         Folder or zip of ``<emotion>/S<subject>_<sequence>_<frame>.png`` (48×48 crops), or a folder or zip with the
         original ``cohn-kanade-images/`` and ``Emotion/`` trees. The original frames show head and shoulders: from them
         the kind is ``photos``, and ids are the same.
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: an expression of its own. Otherwise labels are FER7's, and its faces are left out, or counted as such.
     """
 
     known = DatasetInfo(
@@ -68,8 +69,7 @@ class CKPlus(StoredDataset):
         },
     )
 
-    @cached_property
-    def info(self) -> DatasetInfo:
+    def _info(self) -> DatasetInfo:
         """As known; of kind ``photos`` where the original frames are read."""
         kind: SampleKind = "crops" if isinstance(self._content.images, np.ndarray) else "photos"
         return replace(self.known, kind=kind)

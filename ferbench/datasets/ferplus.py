@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ferbench.datasets.base import StoredDataset
+from ferbench.datasets.base import ContemptChoice, ContemptDataset
 from ferbench.datasets.content import Content, Skipped
 from ferbench.datasets.fer2013 import FER2013
 from ferbench.datasets.fer_csv import USAGES
@@ -63,7 +63,7 @@ class Votes:
     skipped: list[Skipped]
 
 
-class FERPlus(StoredDataset):
+class FERPlus(ContemptDataset):
     """FER2013's images with FER+'s eight expressions.
 
     Ids and splits are FER2013's, so that both can be joined. ``Samples.votes`` holds the shares of the votes for the
@@ -80,6 +80,9 @@ class FERPlus(StoredDataset):
         ``majority``: the paper's filter, see :func:`filter_majority`. ``probability``: see
         :func:`filter_probability`. ``plurality``: every face with a vote for an expression is kept, the most voted
         one is its label (the first in FER+'s order on a tie), and votes are shares of the raw ones.
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: an expression of its own. Otherwise labels are FER7's, and its faces, chosen by the mode, are left
+        out or counted as such; so are votes for it.
 
     Raises
     ------
@@ -105,8 +108,9 @@ class FERPlus(StoredDataset):
         *,
         images: str | os.PathLike[str] | None = None,
         mode: Mode = "majority",
+        contempt: ContemptChoice = "keep",
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, contempt=contempt)
         if mode not in get_args(Mode):
             raise ParameterError("unknown mode of FER+", got=repr(mode), expected=", ".join(get_args(Mode)))
         self.images, self.mode = images, mode

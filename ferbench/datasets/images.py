@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ferbench.datasets.archives import FileImages, FileSource, image_names, open_source
-from ferbench.datasets.base import StoredDataset
+from ferbench.datasets.base import ContemptChoice, ContemptDataset
 from ferbench.datasets.content import Content, Skipped, cached
 from ferbench.datasets.crops import check_side, image_shapes, read_crops
 from ferbench.datasets.paths import not_found
 from ferbench.datasets.trees import Placed, file_id, file_ids, infer_label_space, place
 from ferbench.errors import ParameterError
-from ferbench.labels import FERPLUS8, LabelSpace, label_space
+from ferbench.labels import FER7, FERPLUS8, LabelSpace, label_space
 from ferbench.samples import DatasetInfo, SampleKind
 
 __all__ = ["ImageTree", "LFWEmotions"]
@@ -29,7 +28,7 @@ LARGEST_CROP = 128
 """Images of one square size up to this side are taken for crops; the published crop sets have 48 to 112 pixels."""
 
 
-class ImageTree(StoredDataset):
+class ImageTree(ContemptDataset):
     """Images in folders named after expressions: ``[train|val|test/]<class>/[…/]<image>``.
 
     Parameters
@@ -43,6 +42,8 @@ class ImageTree(StoredDataset):
     label_space : str
         Name of a label space; ``auto`` takes the smallest usual one that holds the classes
         (:func:`~ferbench.datasets.trees.infer_label_space`).
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: an expression of its own. Otherwise labels are FER7's, and its faces are left out, or counted as such.
 
     Raises
     ------
@@ -66,16 +67,16 @@ class ImageTree(StoredDataset):
         kind: Literal["auto", "crops", "photos"] = "auto",
         size: int = 0,
         label_space: str = "auto",
+        contempt: ContemptChoice = "keep",
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, contempt=contempt)
         if kind not in ("auto", "crops", "photos"):
             raise ParameterError("unknown kind of images", got=repr(kind), expected="auto, crops or photos")
         if size != 0:
             check_side(size)
         self.kind, self.size, self.label_space = kind, size, label_space
 
-    @cached_property
-    def info(self) -> DatasetInfo:
+    def _info(self) -> DatasetInfo:
         """As known, with label space, kind and splits as the files have them."""
         content = self._content
         present = {split for split in content.splits.tolist() if split != "all"}
@@ -83,7 +84,7 @@ class ImageTree(StoredDataset):
         return replace(
             self.known,
             name=self.known.name if self.known.files else self._name(),
-            label_space=self._space(content.labels.tolist()),
+            label_space=self._space(content.labels.tolist()) if self.contempt == "keep" else FER7,
             kind=kind,
             splits=tuple(split for split in self.known.splits if split in present),
         )
@@ -153,6 +154,8 @@ class LFWEmotions(ImageTree):
     ----------
     path : path, optional
         Zip or folder; by default the first of ``info.files`` under ``FERBENCH_DATA``.
+    contempt : "keep", "drop", "disgust" or "neutral"
+        ``keep``: an expression of its own. Otherwise labels are FER7's, and its faces are left out, or counted as such.
     """
 
     known = DatasetInfo(
@@ -166,11 +169,10 @@ class LFWEmotions(ImageTree):
         files=("lfw-emotions.zip", "lfw-emotions"),
     )
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(path, kind="photos", label_space="FERPLUS8")
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, contempt: ContemptChoice = "keep") -> None:
+        super().__init__(path, kind="photos", label_space="FERPLUS8", contempt=contempt)
 
-    @cached_property
-    def info(self) -> DatasetInfo:
+    def _info(self) -> DatasetInfo:
         """Known without reading: the set has one form."""
         return self.known
 

@@ -30,24 +30,24 @@ def label_targets(samples: Samples) -> Targets:
 
 
 def vote_targets(samples: Samples, share: float) -> Targets:
-    """(N, C) float32 targets over the sorted labels: one-hot labels mixed with the shares of FER+ votes.
+    """(N, C) float32 targets over the sorted labels: one-hot labels mixed with the shares of annotators' votes.
 
-    Faces that FER+ lacks, or in which nobody saw one of the labels, keep their one-hot target (Barsoum, Zhang, Canton
+    Faces without votes, or in which nobody saw one of the labels, keep their one-hot target (Barsoum, Zhang, Canton
     Ferrer and Zhang 2016, *Training deep networks for facial expression recognition with crowd-sourced label
     distribution*).
 
     Parameters
     ----------
     samples : Samples
-        Of FER2013.
+        With votes of their own, or of FER2013, whose pictures have FER+'s.
     share : float
         How much of a target comes from the votes, 0 to 1.
     """
     _check_share("soft labels", share)
-    if samples.dataset != "fer2013":
-        raise DataError("FER+ votes are for FER2013's images", got=samples.dataset, fix="leave soft labels out")
+    if samples.votes is None and samples.dataset != "fer2013":
+        raise DataError("soft labels are of faces with votes", got=samples.dataset, expected="fer2013, or ferplus")
     targets, classes = label_targets(samples), np.unique(samples.labels)
-    voted = load_dataset("ferplus(mode=plurality)", split=samples.split)
+    voted = samples if samples.votes is not None else load_dataset("ferplus(mode=plurality)", split=samples.split)
     if voted.votes is None:
         raise DataError("FER+ came without votes")
     columns = voted.label_space.encode(classes)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import make_pipeline, shipped
 from ferbench.pipelines.lineage import TEACHER, as_ancestors
 from ferbench.reports import build_report
+from ferbench.specs import Spec
 
 DATA = "synthetic(kind=crops, n_train=84, n_val=42, n_test=42)"
 SUITE = f"""\
@@ -239,6 +241,32 @@ def test_what_only_the_model_knows_counts_as_a_wrong_answer(suite: Path) -> None
     assert quality is not None
     assert quality.labels[-1] == "contempt"
     assert len(quality.confusion) == 8
+
+
+def test_of_contempt_that_a_model_does_not_know_the_data_set_says_what_becomes(suite: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in ("angry", "happy", "contempt"):
+        (folder := suite.parent / "faces" / label).mkdir(parents=True)
+        for number in range(3):
+            cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 256, (48, 48), np.uint8))
+    faces = f"images(path={suite.parent / 'faces'})"
+    without = str(Spec("images", {"path": str(suite.parent / "faces"), "contempt": "drop"}))
+    suite.write_text(ALONE.replace(f'{{name: "{DATA}"}}', f'{{name: "{faces}", test: all, train: null}}'))
+    with pytest.raises(InvalidSuiteError) as error:
+        plan(suite)
+    assert f'say what becomes of contempt: name: "{without}" (or disgust, or neutral)' in str(error.value)
+    suite.write_text(suite.read_text().replace(faces, without))
+    made = run(suite)
+    (row,) = made.summary.rows
+    assert row.quality is not None
+    assert row.quality.n == 6
+    assert "Faces of contempt" in next(c for c in made.summary.checks if c.code == "FB018").findings[0].text
+
+    # The same pictures are known by their content, whatever becomes of some.
+    learnt = {"dataset": "faces", "split": "all", "revision": load_dataset(faces).revision}
+    change(suite.parent / "models" / "texture", lambda record: record["trained_on"].update(learnt))
+    with pytest.raises(InvalidSuiteError, match="would be scored on faces that it was trained on"):
+        plan(suite)
 
 
 @pytest.mark.parametrize(

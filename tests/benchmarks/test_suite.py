@@ -174,7 +174,7 @@ def test_unknown_profile_suggests() -> None:
         parse_suite(GOOD).profile("quik")
 
 
-@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus", "shipped", "realtime"])
+@pytest.mark.parametrize("name", ["quick", "fer2013", "ckplus", "shipped", "shipped-ferplus", "realtime"])
 def test_bundled_suites_are_valid_and_found_by_name(name: str) -> None:
     path = find_suite(name)
     assert path == bundled_suites()[name]

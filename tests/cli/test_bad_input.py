@@ -122,7 +122,7 @@ def test_contempt_that_the_pipeline_does_not_know_needs_a_policy(tmp_path: Path,
     command = ["evaluate", "tiny", "--dataset", str(faces), "--split", "all"]
     line = mistake(capsys, *command)
     assert "'contempt' of CKPLUS7 has no counterpart in FER7" in line
-    assert "--contempt drop, disgust or neutral" in line
+    assert "choose a contempt policy, drop, disgust or neutral" in line
     assert main([*command, "--contempt", "drop", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_dropped"] == 2
 

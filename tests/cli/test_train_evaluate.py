@@ -104,7 +104,6 @@ def test_evaluate_says_what_is_wrong(trained: Path, arguments, message, capsys) 
         ),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-split", "all"], "judged on what it learns from"),
         (["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", "ckplus"], "--val-dataset needs --val-split"),
-        (["hog/linear-svm", "--dataset", SYNTHETIC, "--contempt", "drop"], "--contempt is about the faces of --val-da"),
         (
             ["hog/linear-svm", "--dataset", SYNTHETIC, "--val-dataset", SYNTHETIC, "--val-split", "train"],
             "judged on what it learns from",
@@ -149,32 +148,24 @@ def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Pat
         (faces / "val" / label).mkdir(parents=True)
         for number in range(2):
             cv2.imwrite(str(faces / "val" / label / f"{number}.png"), rng.integers(0, 256, (48, 48), np.uint8))
-    other, mini = f"images(path={faces})", str(tmp_path / "mini")
-    train = ["train", "lenet(epochs=1)", "--dataset", SYNTHETIC, "--limit", "70", "--out", mini]
-    judged = [*train, "--val-dataset", other, "--val-split", "val", "--calibrate"]
-    assert main(judged) == 2
-    assert "--contempt drop" in capsys.readouterr().err
-    assert main([*judged, "--contempt", "drop"]) == 0
-    record = json.loads((Path(mini) / "pipeline.json").read_text())
+    mini, both = tmp_path / "mini", tmp_path / "both"
+    as_they_are, without = f"images(path={faces})", f"images(path={faces}, contempt=drop)"
+    train = ["train", "lenet(epochs=1)", "--dataset", SYNTHETIC, "--limit", "70", "--out", str(mini)]
+    judged = [*train, "--val-split", "val", "--calibrate", "--val-dataset"]
+    assert main([*judged, as_they_are]) == 2
+    assert "choose a contempt policy" in capsys.readouterr().err
+    assert not mini.exists()
+    assert main([*judged, without]) == 0
+    record = json.loads((mini / "pipeline.json").read_text())
     assert record["metrics"]["n"] == 14
     assert record["trained_on"]["dataset"] == "synthetic"
     assert record["trained_on"]["calibrated_on"]["dataset"] == record["metrics"]["dataset"]
 
-    for folder in sorted((faces / "val").iterdir()):
-        if folder.name != "contempt":
-            folder.rename(tmp_path / folder.name)
-    assert main([*judged, "--contempt", "drop"]) == 2
-    assert "nothing is left of --val-split val" in capsys.readouterr().err
-    for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"):
-        (tmp_path / label).rename(faces / "val" / label)
-
-    combine = ["combine", mini, "--mirror", "--dataset", other, "--val-split", "val", "--out", str(tmp_path / "both")]
-    assert main(combine) == 2
-    assert "--contempt drop" in capsys.readouterr().err
-    assert main(["combine", mini, "--mirror", "--contempt", "drop", "--out", str(tmp_path / "both")]) == 2
-    assert "--contempt is about the faces of --val-split" in capsys.readouterr().err
-    assert main([*combine, "--contempt", "drop"]) == 0
-    assert json.loads((tmp_path / "both" / "pipeline.json").read_text())["metrics"]["n"] == 14
+    combine = ["combine", str(mini), "--mirror", "--val-split", "val", "--out", str(both), "--dataset"]
+    assert main([*combine, as_they_are]) == 2
+    assert "choose a contempt policy" in capsys.readouterr().err
+    assert main([*combine, without]) == 0
+    assert json.loads((both / "pipeline.json").read_text())["metrics"]["n"] == 14
 
 
 def test_parameters_of_a_preset_are_set(tmp_path: Path) -> None:

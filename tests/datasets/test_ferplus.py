@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 from ferbench.datasets.ferplus import FERPlus, filter_majority, filter_probability
 from ferbench.errors import DataError, DatasetNotFoundError, ParameterError
+from ferbench.labels import FER7
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 # neutral happy surprise sad angry disgust fear contempt unknown NF
@@ -150,3 +153,49 @@ def test_shuffled_files_are_noticed(fer, tmp_path):
     other = ["Training,f.png," + ",".join("9" if k == (i + 3) % 8 else "0" for k in range(10)) for i in range(240)]
     with pytest.raises(DataError, match="do not belong together"):
         FERPlus(write(tmp_path / "v.csv", other), images=images).split("train")
+
+
+@pytest.mark.parametrize("contempt", ["drop", "disgust", "neutral"])
+def test_contempt_is_left_out_or_counted_as_another_expression(fer, fer_csv, tmp_path, contempt) -> None:
+    table = write(tmp_path / "fer2013new.csv", vote_rows(fer))
+    whole, made = FERPlus(table, images=fer_csv), FERPlus(table, images=fer_csv, contempt=contempt)
+    before, after = whole.split("all"), made.split("all")
+    kept = before.labels != "contempt"
+    assert made.revision == whole.revision
+    assert made.info.label_space is after.label_space is FER7
+    if contempt == "drop":
+        assert after.ids.tolist() == before.ids[kept].tolist()
+        assert made.excluded == {**whole.excluded, "contempt": 1}
+        np.testing.assert_array_equal(after.images, before.images[kept])
+    else:
+        assert after.ids.tolist() == before.ids.tolist()
+        assert after.labels[~kept].tolist() == [contempt]
+    # Nine of ten annotators saw the label, and one saw nothing.
+    own = FER7.encode(after.labels)
+    np.testing.assert_allclose(after.votes[np.arange(len(after)), own], 1)
+    assert after.vote_counts[np.arange(len(after)), own].tolist() == [9] * len(after)
+    assert after.vote_counts.sum(axis=1).tolist() == [10] * len(after)
+    assert sum(made.available_splits().values()) == len(after)
+    assert pickle.loads(pickle.dumps(made)).contempt == contempt
+
+
+def test_votes_for_contempt_go_where_its_faces_go(fer, fer_csv, tmp_path) -> None:
+    rows = vote_rows(fer)
+    rows[0] = rows[0].split(",fer")[0] + ",fer0000000.png,6,0,0,0,0,1,0,3,0,0"
+    table = write(tmp_path / "fer2013new.csv", rows)
+    dropped, merged = (FERPlus(table, images=fer_csv, mode="plurality", contempt=c) for c in ("drop", "disgust"))
+    shares, counts = (
+        {name: getattr(made.split("all"), name)[0] for name in ("votes", "vote_counts")} for made in (dropped, merged)
+    )
+    neutral, disgust = FER7.encode(["neutral", "disgust"])
+    np.testing.assert_allclose(shares["votes"][[neutral, disgust]], [6 / 7, 1 / 7])
+    assert shares["vote_counts"][7:].tolist() == [3, 0, 0], "a choice like 'unknown', so that annotators still disagree"
+    np.testing.assert_allclose(counts["votes"][[neutral, disgust]], [0.6, 0.4])
+    assert counts["vote_counts"][7:].tolist() == [0, 0]
+
+
+def test_a_word_for_contempt_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(
+        ParameterError, match="contempt of ferplus: got 'ignore', expected keep, drop, disgust, neutral"
+    ):
+        FERPlus(contempt="ignore")

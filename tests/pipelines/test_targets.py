@@ -42,7 +42,7 @@ def test_what_cannot_be_a_target_is_named() -> None:
         distilled_targets(label_targets(samples), samples, [teacher], 0.5)
     with pytest.raises(ParameterError, match="share: got 2"):
         distilled_targets(label_targets(samples), samples, [teacher], 2)
-    with pytest.raises(DataError, match="FER\\+ votes are for FER2013"):
+    with pytest.raises(DataError, match="soft labels are of faces with votes: got synthetic"):
         vote_targets(samples, 0.3)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.leaks import Leaks
 from ferbench.benchmarks.checks.wording import named, percent
-from ferbench.datasets import same_pictures
+from ferbench.benchmarks.records import DatasetSummary, Pretrained
+from ferbench.datasets import has_learnt_from
 
 __all__ = [
     "MIN_DETECTION_RATE",
@@ -94,15 +95,18 @@ def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
                 severity="warning",
             )
             for row in rows
-            if row.pretrained and _names(row.pretrained.calibrated_on, info.spec, protocol.scored)
+            if row.pretrained and _is_calibrated_on(row.pretrained, info, protocol.scored)
         ]
     return found if known else NotApplicable("the plan of this run does not say which split was scored")
 
 
-def _names(calibrated_on: str | None, dataset: str, split: str) -> bool:
-    """Whether a temperature's data set and split are these, or label the same pictures."""
-    name, _, part = (calibrated_on or "").rpartition(" ")
-    return part == split and (name == dataset or same_pictures(name, dataset))
+def _is_calibrated_on(row: Pretrained, info: DatasetSummary, split: str) -> bool:
+    """Whether a row's temperature was fitted on these faces, under whatever labels."""
+    name, _, part = (row.calibrated_on or "").rpartition(" ")
+    fitted = {"dataset": name, "split": part, "revision": row.calibrated_revision}
+    return (name, part) == (info.spec, split) or has_learnt_from(
+        fitted, dataset=info.spec, revision=info.revision, split=split
+    )
 
 
 def rare_classes(evidence: Evidence) -> list[Found] | NotApplicable:

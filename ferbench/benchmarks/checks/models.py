@@ -230,7 +230,7 @@ def _contempt_policy(spec: str) -> str | None:
         policy = parse_spec(spec).params.get("contempt")
     except FerbenchError:  # a record by another version: its name is no spec of this one
         return None
-    return None if policy in (None, "error") else str(policy)
+    return None if policy in (None, "keep") else str(policy)
 
 
 def permuted_labels(evidence: Evidence) -> list[Found] | NotApplicable:

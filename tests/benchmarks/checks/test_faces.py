@@ -69,8 +69,9 @@ def test_fb012_finds_a_search_on_the_scored_split() -> None:
 
 
 def test_fb012_finds_a_temperature_that_was_fitted_on_the_scored_split() -> None:
-    def came(split: str, of: str = "faces") -> Pretrained:
-        return Pretrained(name="tiny", content="x", runtime="litert", dataset="other", calibrated_on=f"{of} {split}")
+    def came(split: str, of: str = "faces", revision: str | None = None) -> Pretrained:
+        on = {"calibrated_on": f"{of} {split}", "calibrated_revision": revision}
+        return Pretrained(name="tiny", content="x", runtime="litert", dataset="other", **on)
 
     result = look("FB012", summary(row("tiny", pretrained=came("test"))), plan=plan())
     assert (result.status, result.severity) == ("found", "warning")
@@ -79,6 +80,9 @@ def test_fb012_finds_a_temperature_that_was_fitted_on_the_scored_split() -> None
     voted = row("tiny", pretrained=came("test", "ferplus"), dataset="fer2013")
     of_fer2013 = summary(voted, datasets=[dataset(spec="fer2013")])
     assert look("FB012", of_fer2013, plan=plan(name="fer2013")).status == "found"
+    # The same content, under another name.
+    same = row("tiny", pretrained=came("test", "my-faces", dataset().revision))
+    assert look("FB012", summary(same), plan=plan()).status == "found"
 
 
 def test_fb013_names_missing_and_rare_expressions_with_their_counts() -> None:
