@@ -143,13 +143,15 @@ def main(args: argparse.Namespace) -> int:
 def _validation(samples: Samples, dataset: Dataset, args: argparse.Namespace) -> Samples | None:
     """The faces of --val-split, under labels of those to learn from; refused where they are the same faces."""
     from ferbench.cli.fitting import TEST_SPLIT
-    from ferbench.datasets import has_learnt_from, load_dataset
+    from ferbench.datasets import has_learnt_from, load_dataset, skipped_warning
     from ferbench.pipelines.lineage import FACES
 
     if not args.val_split:
         return None
     source = dataset if args.val_dataset is None else load_dataset(args.val_dataset)
     validation = source.split(args.val_split).within(samples.label_space)
+    if source is not dataset and (warning := skipped_warning(source)):
+        print(f"{args.val_dataset}: {warning}", file=sys.stderr)
     learnt, judged = ({name: getattr(one, name) for name in FACES} for one in (samples, validation))
     if has_learnt_from(learnt, **judged):
         raise ParameterError(
