@@ -50,6 +50,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.cli.fitting import check_calibration, check_unseen, keep
     from ferbench.datasets import load_dataset, load_recorded
     from ferbench.pipelines import average_networks, combine_networks, load_pipeline
+    from ferbench.pipelines.lineage import FACES
     from ferbench.pipelines.storage import check_folder
 
     check_calibration(args)
@@ -62,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
         pipeline = average_networks(members, shares=args.shares)
     else:
         pipeline = combine_networks(members, shares=args.shares, mirror=args.mirror)
-    check_folder(args.out, pipeline)
+    check_folder(args.out, pipeline, {key: pipeline.trained_on.get(key) for key in (*FACES, "members")})
     validation = None
     if args.val_split:
         if args.dataset is not None:

@@ -96,7 +96,7 @@ def main(args: argparse.Namespace) -> int:
     from ferbench.cli.fitting import check_calibration, fit_network, keep
     from ferbench.datasets import load_dataset, skipped_warning
     from ferbench.pipelines import Pipeline, make_pipeline
-    from ferbench.pipelines.lineage import SEARCHED
+    from ferbench.pipelines.lineage import FACES, SEARCHED
     from ferbench.pipelines.preset import find_preset
     from ferbench.pipelines.spec import parse_settings, with_values
     from ferbench.pipelines.storage import check_folder
@@ -123,7 +123,8 @@ def main(args: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     check_calibration(args, validation, samples.labels)  # before the training, not after it
     initial = {"initial": _initial(args.initial, samples, validation)} if args.initial else {}
-    check_folder(args.out, pipeline)
+    count = {"n": len(samples)} if samples.kind == "crops" else {}  # of photographs, those whose face is found
+    check_folder(args.out, pipeline, {name: getattr(samples, name) for name in FACES} | count)
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":

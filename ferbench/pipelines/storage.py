@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from importlib.metadata import version
@@ -84,8 +85,17 @@ def save_pipeline(pipeline: Pipeline, folder: Path, *, metrics: dict[str, Any] |
     return folder
 
 
-def check_folder(folder: Path, pipeline: Pipeline) -> None:
-    """Refuse a folder for a pipeline that holds something else than an earlier one of the same parts, or its training.
+def check_folder(folder: Path, pipeline: Pipeline, learnt: Mapping[str, Any]) -> None:
+    """Refuse a folder for a pipeline that holds something else than an earlier one like it, or its training.
+
+    Parameters
+    ----------
+    folder : Path
+    pipeline : Pipeline
+        What will be saved there.
+    learnt : mapping
+        Of what its record will say under ``trained_on``, what an earlier one must have said alike: the faces, and the
+        members of an ensemble.
 
     Raises
     ------
@@ -95,10 +105,20 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
     if not folder.exists():
         return
     if (folder / RECORD).is_file():
-        got = read_record(folder)["pipeline"]
+        record = read_record(folder)
+        got = record["pipeline"]
         known = parse_pipeline_id(got)  # an export beside the network makes its own runtime the default
         if replace(known, runtime=pipeline.parts.runtime) == pipeline.parts:
-            return
+            before = {key: record["trained_on"].get(key) for key in learnt}
+            other = [key for key in learnt if before[key] != learnt[key]]
+            if not other:
+                return
+            raise ModelFileError(
+                f"{folder} holds a pipeline that learnt otherwise",
+                got="; ".join(f"{key} {_short(before[key])}" for key in other),
+                expected="; ".join(f"{key} {_short(learnt[key])}" for key in other),
+                fix="name another folder, or delete that one",
+            )
     elif folder.is_dir():
         own = {"checkpoints", "training.csv", "architecture.json"}
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "model.")))
@@ -110,6 +130,11 @@ def check_folder(folder: Path, pipeline: Pipeline) -> None:
     raise ModelFileError(
         f"{folder} holds something else", got=got, expected=f"a new folder, or one of {pipeline.id}", fix="name another"
     )
+
+
+def _short(value: object) -> str:
+    """A value of a training's record in a few words: of an ensemble its members' names and shares."""
+    return ", ".join(f"{one['pipeline']} ({one['share']})" for one in value) if isinstance(value, list) else str(value)
 
 
 def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def check_unnamed(**parts: str | None) -> None:
 def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:
     """The most accurate pipeline of a run whose median time is within a budget.
 
-    Baselines are left out. Of a run on several data sets the first counts; of folds, the model of the first.
+    Baselines are left out, and what is not shown to beat them is refused. Of a run on several data sets the first
+    counts; of folds, the model of the first.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
     ------
     RunError
         If there is no such run, it has no summary, nothing in it was both scored and timed, or the pipeline's files are
-        gone.
+        gone; or the most accurate that is quick enough is not shown to beat one that looks at no face (``FB002``).
     ParameterError
         If the budget is no positive number, or nothing is as quick.
     """
@@ -141,6 +142,15 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
             fix="raise --budget-ms",
         )
     row, time = max(quick, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50))
+    if (row.row, row.dataset) in (weak := _weak_rows(summary)):
+        quicker = "" if all((each.row, each.dataset) in weak for each, _ in timed) else f" within {budget_ms:g} ms"
+        raise RunError(
+            f"no pipeline of {opened.folder}{quicker} is shown to beat one that looks at no face",
+            got=f"{row.row}, right on {100 * _accuracy(row).value:.1f} %",
+            fix="raise --budget-ms, or name a pipeline instead of best"
+            if quicker
+            else "name a pipeline instead of best",
+        )
     return _choice(opened, row, time, is_here=_machine(summary, time) == here)
 
 
@@ -159,6 +169,12 @@ def _timed_rows(summary: Summary, here: str) -> list[tuple[RowSummary, LatencySu
         if rows:
             return rows
     return []
+
+
+def _weak_rows(summary: Summary) -> set[tuple[str, str | None]]:
+    """Rows that are not shown to beat looking at no face, each with its data set: what the run's own check found."""
+    found = [finding for check in summary.checks if check.code == "FB002" for finding in check.findings]
+    return {(row, finding.dataset) for finding in found for row in finding.rows}
 
 
 def _machine(summary: Summary, time: LatencySummary) -> str | None:

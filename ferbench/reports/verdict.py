@@ -136,7 +136,7 @@ def _choice(view: DatasetView, best: RowView) -> Sentence:
             *head,
             f"{reason}{link} nothing that looks at the face is clearly faster." if len(looking) > 1 else f"{reason}.",
         )
-    cheaper = [row for row in view.front if is_faster(row.p50 or 0.0, pick.p50 or 0.0)]
+    cheaper = [row for row in view.front if is_faster(row.p50 or 0.0, pick.p50 or 0.0) and _beats_chance(view, row)]
     if not cheaper:
         return (*head, f"{reason}.")
     below = min(_with_ties(cheaper[-1], cheaper), key=lambda row: row.p50 or 0.0)
@@ -149,14 +149,14 @@ def _is_slow(row: RowView, rivals: list[RowView]) -> bool:
     return any(is_faster(other.p50 or 0.0, row.p50 or 0.0) for other in rivals)
 
 
-def _beats_chance(view: DatasetView, best: RowView) -> bool:
-    """Whether the best row is told apart from every baseline, and above the commonest class.
+def _beats_chance(view: DatasetView, row: RowView) -> bool:
+    """Whether a row is told apart from every baseline, and above the commonest class.
 
     Where a detector misses faces, a baseline may be right less often than the commonest class is.
     """
-    if best.record.family == "baseline" or any(row.record.family == "baseline" for row in _ties(view, best)):
+    if any(one.record.family == "baseline" for one in (row, *_ties(view, row))):
         return False
-    return best.accuracy is None or best.accuracy.value > (view.majority_share or 0.0)
+    return row.accuracy is None or row.accuracy.value > (view.majority_share or 0.0)
 
 
 def _looking(view: DatasetView) -> list[RowView]:

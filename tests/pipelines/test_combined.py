@@ -77,8 +77,10 @@ def test_the_record_names_members_and_teachers(networks: dict[str, Pipeline]) ->
 
 
 def test_a_mean_of_weights_is_one_network_of_the_same_layers(networks: dict[str, Pipeline], crops) -> None:
-    mean = average_networks(networks, shares=[3, 1])
-    a, b = (network.estimator_.model_.get_weights() for network in networks.values())
+    first = networks["a"]
+    on = make_pipeline(SMALL.format(2)).fit(*crops, initial=first.estimator_.model_)
+    mean = average_networks({"a": first, "b": on}, shares=[3, 1])
+    a, b = (network.estimator_.model_.get_weights() for network in (first, on))
     for one, other, of_both in zip(a, b, mean.estimator_.model_.get_weights(), strict=True):
         np.testing.assert_allclose(of_both, 0.75 * one + 0.25 * other, atol=1e-6)
     assert mean.id == "whole-image/se-resnet(blocks=[1], width=2)@litert"
@@ -87,7 +89,11 @@ def test_a_mean_of_weights_is_one_network_of_the_same_layers(networks: dict[str,
     assert mean.estimator_.predict_proba(crops[0]).shape == (len(crops[0]), len(mean.classes_))
 
 
-def test_weights_of_other_layers_have_no_mean(networks: dict[str, Pipeline], crops) -> None:
+def test_weights_of_other_layers_or_of_another_origin_have_no_mean(networks: dict[str, Pipeline], crops) -> None:
+    with pytest.raises(
+        ParameterError, match=r"b and a are not of one origin.*expected 0\.5 or more.*combine their scores"
+    ):
+        average_networks(networks)
     other = make_pipeline("se-resnet(width=4, blocks=[1], epochs=1)").fit(*crops)
     with pytest.raises(ParameterError, match="c has other layers than a: got se-resnet"):
         average_networks(networks | {"c": other})
@@ -122,10 +128,17 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["combine", *good]) == 0
     assert "on synthetic val" in capsys.readouterr().err
     assert [m["share"] for m in load_pipeline(out).trained_on["members"]] == [2.0, 1.0]
+    assert main(["combine", *good]) == 0
+    capsys.readouterr()
     for bad, message in (
         ([names[0], names[0]], "is named twice"),
-        ([*names, *data, "--val-split", "train"], "learnt from --val-split"),
+        ([*names, "--shares", "2", "1", *data, "--val-split", "train"], "learnt from --val-split"),
+        (
+            names,
+            "holds a pipeline that learnt otherwise: got members a (2.0), b (1.0), expected members a (1.0), b (1.0)",
+        ),
         ([*names, "--calibrate"], "--calibrate needs --val-split"),
+        ([*names, "--weights", "--mirror"], "--mirror is of scores"),
     ):
         assert main(["combine", *bad, *out_to]) == 2
         assert message in capsys.readouterr().err

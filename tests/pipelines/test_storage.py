@@ -74,27 +74,43 @@ def test_a_save_that_fails_leaves_what_was_there(fitted, saved: Path, monkeypatc
 
 
 def test_a_folder_of_something_else_is_not_saved_over(fitted, saved: Path, tmp_path: Path) -> None:
-    check_folder(saved, fitted)
-    check_folder(tmp_path / "new", fitted)
+    check_folder(saved, fitted, {})
+    check_folder(tmp_path / "new", fitted, {})
     record = json.loads((saved / "pipeline.json").read_text())
     exported = record | {"pipeline": "haar/se-resnet@onnx"}
     (saved / "pipeline.json").write_text(json.dumps(exported))
-    check_folder(saved, make_pipeline("haar", "se-resnet"))
+    check_folder(saved, make_pipeline("haar", "se-resnet"), {})
     (saved / "pipeline.json").write_text(json.dumps(record))
     training = tmp_path / "training"
     (training / "checkpoints").mkdir(parents=True)
     (training / "curve.svg").touch()
-    check_folder(training, fitted)
+    check_folder(training, fitted, {})
     with pytest.raises(ModelFileError, match=r"model holds something else: got haar/hog/linear-svm@sklearn, expected"):
-        check_folder(saved, make_pipeline("haar", "hog", "linear-svm(C=3)"))
+        check_folder(saved, make_pipeline("haar", "hog", "linear-svm(C=3)"), {})
     photos = tmp_path / "photos"
     photos.mkdir()
-    check_folder(photos, fitted)
+    check_folder(photos, fitted, {})
     (photos / "me.jpg").touch()
     with pytest.raises(ModelFileError, match=r"photos holds something else: got me\.jpg in it"):
-        check_folder(photos, fitted)
+        check_folder(photos, fitted, {})
     with pytest.raises(ModelFileError, match="got a file"):
-        check_folder(photos / "me.jpg", fitted)
+        check_folder(photos / "me.jpg", fitted, {})
+
+
+def test_a_pipeline_that_learnt_otherwise_is_not_saved_over(fitted, saved: Path) -> None:
+    def learn(**trained_on: object) -> None:
+        record = json.loads((saved / "pipeline.json").read_text())
+        (saved / "pipeline.json").write_text(json.dumps(record | {"trained_on": trained_on}))
+
+    learn(dataset="mine", split="train", n=20)
+    check_folder(saved, fitted, {"dataset": "mine", "split": "train", "n": 20})
+    with pytest.raises(
+        ModelFileError, match="that learnt otherwise: got dataset mine; n 20, expected dataset fer2013; n 9"
+    ):
+        check_folder(saved, fitted, {"dataset": "fer2013", "split": "train", "n": 9})
+    learn(members=[{"pipeline": "a", "share": 1}, {"pipeline": "b", "share": 1}])
+    with pytest.raises(ModelFileError, match=r"got members a \(1\), b \(1\), expected members b \(1\), c \(1\)"):
+        check_folder(saved, fitted, {"members": [{"pipeline": "b", "share": 1}, {"pipeline": "c", "share": 1}]})
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2"])

@@ -49,7 +49,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "plan.json").write_text("{}")
     cells = [SimpleNamespace(kind="quality", row=row.row, dataset="fer2013", fold=None) for row in rows]
     datasets = [SimpleNamespace(spec="never-scored"), SimpleNamespace(spec="fer2013")]
-    summary = SimpleNamespace(datasets=datasets, rows=rows, environment={"fingerprint": machine_fingerprint()})
+    summary = SimpleNamespace(
+        datasets=datasets, rows=rows, environment={"fingerprint": machine_fingerprint()}, checks=[]
+    )
     monkeypatch.setattr(Run, "summary", lambda self: summary)
     monkeypatch.setattr(Run, "parts", lambda self, repair: {c.row: SimpleNamespace(cell=c) for c in cells})
     monkeypatch.setattr(Run, "artefact", lambda self, cell: self.folder / "artefacts" / "model")
@@ -101,6 +103,20 @@ def test_a_budget_is_a_positive_number(run: Path, budget_ms: float):
 def test_nothing_quick_enough_names_the_quickest(run: Path):
     with pytest.raises(ParameterError, match=r"within 0\.5 ms a frame: got 1\.00 ms of the quickest, quick; raise"):
         choose_pipeline(run, 0.5)
+
+
+def test_what_is_not_shown_to_beat_a_baseline_is_no_choice(run: Path):
+    found = SimpleNamespace(dataset="fer2013", rows=["quick"])
+    checks = Run.open(run).summary().checks
+    checks[:] = [SimpleNamespace(code="FB002", findings=[found]), SimpleNamespace(code="FB003", findings=[found])]
+    assert choose_pipeline(run, 33).row == "better"
+    with pytest.raises(
+        RunError, match=r"within 2 ms is shown to beat .* got quick, right on 50\.0 %; raise --budget-ms"
+    ):
+        choose_pipeline(run, 2)
+    found.rows = ["quick", "better", "slow"]
+    with pytest.raises(RunError, match=r"made-up is shown to beat .*; name a pipeline instead"):
+        choose_pipeline(run, 33)
 
 
 def test_no_run_nothing_timed_and_lost_models_are_errors(run: Path, tmp_path: Path):
