@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from ferbench.errors import ParameterError
-from ferbench.native_output import output_held_back
+from ferbench.native_output import import_quietly, output_held_back
 
 
 def is_info(line: bytes) -> bool:
@@ -66,3 +69,24 @@ def test_a_closed_descriptor_holds_nothing_back() -> None:
     with output_held_back(2, closed, is_noise=is_info):
         pass
     assert os.fstat(2)
+
+
+def test_a_module_is_imported_without_its_noise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "noisy_module.py").write_text("import os\nos.write(2, b'INFO: hello\\nlow memory\\n')\nANSWER = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "noisy_module", raising=False)
+    before = list(sys.meta_path)
+    for _ in range(2):
+        import_quietly("noisy_module", is_noise=is_info)
+    import_quietly("os", is_noise=is_info)
+    assert len(sys.meta_path) == len(before) + 1
+    assert importlib.util.find_spec("noisy_module") is not None, "looked for, and not imported"
+    assert importlib.import_module("noisy_module").ANSWER == 42
+    assert capfd.readouterr().err == "low memory\n"
+    assert sys.meta_path == before
+    import_quietly("no_such_module", is_noise=is_info)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("no_such_module")
+    sys.meta_path[:] = before
