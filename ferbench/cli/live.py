@@ -15,7 +15,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ferbench.errors import NoFaceError, SourceError
+from ferbench.errors import NoFaceError, ParameterError, SourceError
 from ferbench.realtime.choice import BEST, BUDGET_MS, LATEST_RUN, check_unnamed, choose_pipeline
 from ferbench.realtime.defaults import DEFAULT_PIPELINE, DEFAULT_SMOOTHING, DETECT_EVERY
 
@@ -40,13 +40,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         help="a shipped model, the folder of a saved pipeline, or best: the most accurate of a run that keeps to "
         "--budget-ms (default: %(default)s)",
     )
-    parser.add_argument(
-        "--run", default=LATEST_RUN, metavar="FOLDER", help=f"for best: the run (default: {LATEST_RUN})"
-    )
+    parser.add_argument("--run", metavar="FOLDER", help=f"for best: the run (default: {LATEST_RUN})")
     parser.add_argument(
         "--budget-ms",
         type=float,
-        default=BUDGET_MS,
         metavar="MS",
         help=f"for best: milliseconds a frame, as the run measured them (default: {BUDGET_MS:.0f}, 30 frames a second)",
     )
@@ -147,6 +144,9 @@ def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str,
     from ferbench.pipelines import load_pipeline
 
     if args.pipeline != BEST:
+        for option, value in (("--run", args.run), ("--budget-ms", args.budget_ms)):
+            if value is not None:
+                raise ParameterError(f"{option} is for --pipeline best", got=f"--pipeline {args.pipeline}")
         pipeline = load_pipeline(
             args.pipeline,
             detector=args.detector,
@@ -156,7 +156,8 @@ def load_stream_pipeline(args: argparse.Namespace) -> tuple[Pipeline, tuple[str,
         )
         return pipeline, (f"device: {pipeline.device}",)
     check_unnamed(runtime=args.runtime, detector=args.detector)
-    choice = choose_pipeline(args.run, args.budget_ms)
+    budget_ms = BUDGET_MS if args.budget_ms is None else args.budget_ms
+    choice = choose_pipeline(args.run or LATEST_RUN, budget_ms)
     pipeline = choice.load(on_no_face=args.on_no_face, device=args.device)
     return pipeline, (str(choice), f"device: {pipeline.device}")
 

@@ -27,6 +27,8 @@ __all__ = ["configure", "leaderboard", "main"]
 
 WIDTH = 80
 _RUNS = Path("runs")
+_GOING_ON = ("--profile", "--jobs", "--scheduler", "--runs", "--guard")
+"""Options that a run which goes on needs as they were."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +81,13 @@ def main(args: argparse.Namespace) -> int:
         return 0
     plan.only(options.only)  # a wrong row name is said before a folder is made
     run = open_run(plan, options, path.read_text(encoding="utf-8"))
-    command = shlex.join(["ferbench", "run", args.suite, *(["--profile", args.profile] if args.profile else [])])
     try:
-        outcome = run_plan(plan, run, options, command)
+        outcome = run_plan(plan, run, options, _command(args, "--profile", "--jobs"))
     except KeyboardInterrupt:
-        print(f"\nstopped; what is done is kept in {run.folder}; go on with: {_again(args)}", file=sys.stderr)
+        print(
+            f"\nstopped; what is done is kept in {run.folder}; go on with: {_command(args, *_GOING_ON)}",
+            file=sys.stderr,
+        )
         raise
     latest = outcome.run.folder.parent / "latest"
     if latest.resolve() != outcome.run.folder.resolve():
@@ -108,8 +112,8 @@ def main(args: argparse.Namespace) -> int:
     return strict_code(checks, summary.n_failed) if args.strict else 0
 
 
-def _again(args: argparse.Namespace) -> str:
-    """The command that goes on with this run, with what it was told."""
+def _command(args: argparse.Namespace, *options: str) -> str:
+    """The command of this run, with what it was told of some options, and of what was to be done."""
     given = {
         "--profile": args.profile,
         "--jobs": args.jobs,
@@ -118,8 +122,8 @@ def _again(args: argparse.Namespace) -> str:
         "--guard": args.guard if args.guard != "warn" else None,
     }
     command = ["ferbench", "run", args.suite]
-    for option, value in given.items():
-        command += [option, str(value)] if value is not None else []
+    for option in options:
+        command += [option, str(given[option])] if given[option] is not None else []
     command += ["--no-latency"] if args.no_latency else []
     return shlex.join([*command, *(["--only", *args.only] if args.only else [])])
 

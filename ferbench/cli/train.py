@@ -131,7 +131,11 @@ def main(args: argparse.Namespace) -> int:
         settings = _settings(args, samples.dataset)
         origin = _origin(settings, args.initial)
         targets = {"targets": _targets(samples, validation, settings)} if settings else {}
-        fit_network(pipeline, samples, steering, args.out, curve=args.curve, **targets, **initial)
+        try:
+            fit_network(pipeline, samples, steering, args.out, curve=args.curve, **targets, **initial)
+        except KeyboardInterrupt:
+            print(f"\nstopped; {args.out} keeps the epochs done, and the same command goes on", file=sys.stderr)
+            raise
         pipeline.trained_on |= origin
     else:
         pipeline.fit(samples)

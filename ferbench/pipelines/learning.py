@@ -52,7 +52,8 @@ def training_faces(
     """
     if not isinstance(X, Samples):
         if y is None:
-            raise ParameterError("crops need labels", got="y=None")
+            expected = "fit(crops, labels), or fit(samples), as load_dataset(NAME, split='train') gives them"
+            raise ParameterError("crops need labels", got=f"{type(X).__name__} alone", expected=expected)
         labels = np.asarray(y, dtype=np.str_)
         space = pipeline.label_space or _infer_label_space(labels)
         space.encode(labels)

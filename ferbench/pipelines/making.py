@@ -8,6 +8,7 @@ from ferbench.pipelines.crops import CROP_SIDE
 from ferbench.pipelines.pipeline import OnNoFace, Pipeline
 from ferbench.pipelines.preset import find_preset, presets
 from ferbench.pipelines.spec import assemble, complete, parse_pipeline_id
+from ferbench.pipelines.storage import shipped
 from ferbench.registry import entries
 from ferbench.specs import parse_spec
 
@@ -49,6 +50,12 @@ def make_pipeline(
     if len(names) == 1:
         known = find_preset(names[0])
         is_word = not set("/@(") & set(names[0])
+        if known is None and is_word and names[0] in shipped():
+            raise ParameterError(
+                f"{names[0]} is trained already",
+                expected="a preset, or the parts of a pipeline",
+                fix=f"load_pipeline({names[0]!r}); to train it on: ferbench train PIPELINE --from {names[0]}",
+            )
         if known is None and is_word and names[0] not in entries("classifiers") and suggestion(names[0], presets()):
             raise UnknownNameError("preset or classifier", names[0], [*presets(), *entries("classifiers")])
         parts = parse_pipeline_id(known.pipeline if known else names[0])

@@ -1,5 +1,6 @@
 """Runs from end to end, on small generated faces, with real components."""
 
+import json
 import os
 import signal
 import subprocess
@@ -314,6 +315,12 @@ def test_a_finished_suite_answers_without_heavy_imports(finished: Outcome) -> No
     assert "everything was done already" in done.stdout
     used = time.monotonic() - started
     assert used < 3 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def test_a_part_of_a_run_says_which_part_it_is(tmp_path: Path) -> None:
+    subprocess.run(command(tmp_path, "--only", "nearest", "--no-latency"), check=True, capture_output=True, timeout=300)
+    (path,) = (tmp_path / "runs").glob("2*/summary.json")
+    assert json.loads(path.read_text())["command"].endswith(" --no-latency --only nearest")
 
 
 def test_the_plan_is_printed_and_nothing_made(tmp_path: Path) -> None:

@@ -76,6 +76,12 @@ def test_max_frames_detect_every_and_mirror(model: str, tmp_path: Path, capsys: 
     assert all(row["label"] for row in rows)
 
 
+@pytest.mark.parametrize("option", [["--budget-ms", "5"], ["--run", "runs/latest"]])
+def test_what_is_for_best_alone_is_refused_otherwise(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["live", SMALL, "--pipeline", "tiny", *option]) == 2
+    assert f"{option[0]} is for --pipeline best: got --pipeline tiny" in capsys.readouterr().err
+
+
 def test_another_detector_finds_the_faces(model: str, capsys: pytest.CaptureFixture[str]):
     options = ["--detect-every", "1", "--max-frames", "2", "--headless", "--jsonl", "-"]
     scores = []

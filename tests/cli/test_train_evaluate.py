@@ -168,6 +168,16 @@ def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Pat
     assert json.loads((both / "pipeline.json").read_text())["metrics"]["n"] == 14
 
 
+@pytest.mark.deep
+def test_a_stopped_training_says_how_to_go_on(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ferbench.cli.fitting.fit_network", stop)
+    assert main(["train", "lenet", "--dataset", SYNTHETIC, "--out", str(tmp_path / "net")]) == 130
+    assert "net keeps the epochs done, and the same command goes on" in capsys.readouterr().err
+
+
 def test_parameters_of_a_preset_are_set(tmp_path: Path) -> None:
     from ferbench.pipelines import load_pipeline
 

@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
+from ferbench.datasets import load_dataset
 from ferbench.errors import (
     FerbenchError,
     LabelError,
@@ -121,6 +122,8 @@ def test_label_space_may_be_given_and_is_checked() -> None:
         (lambda p: p.classify(np.zeros((1, 48, 48), np.uint8)), NotFittedError, "not fitted"),
         (lambda p: p.labels, NotFittedError, "no labels yet"),
         (lambda p: p.fit(np.zeros((2, 48, 48), np.uint8)), ParameterError, "crops need labels"),
+        (lambda p: p.fit(load_dataset("synthetic")), ParameterError, "got SyntheticFaces alone, expected fit"),
+        (lambda p: p.fit("fer2013"), ParameterError, "got str alone"),
         (lambda p: p.fit(np.zeros((2, 48, 48)), ["happy", "sad"]), ShapeError, "float64"),
         (lambda p: p.save("/nonexistent"), NotFittedError, "fit it before saving"),
     ],
@@ -128,6 +131,11 @@ def test_label_space_may_be_given_and_is_checked() -> None:
 def test_misuse_is_named(call, error, message) -> None:
     with pytest.raises(error, match=message):
         call(make_pipeline("hog", "linear-svm"))
+
+
+def test_a_trained_pipeline_is_no_preset() -> None:
+    with pytest.raises(ParameterError, match=r"tiny is trained already.*load_pipeline.*--from tiny"):
+        make_pipeline("tiny")
 
 
 def test_unknown_on_no_face_is_refused() -> None:
