@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ferbench.benchmarks.cells import digest
 from ferbench.benchmarks.facts import DatasetFacts
-from ferbench.benchmarks.records import Ancestor, Pretrained
+from ferbench.benchmarks.records import Ancestor, Compared, Pretrained
 from ferbench.errors import InvalidSuiteError, ModelFileError
 from ferbench.pipelines import shipped
-from ferbench.pipelines.lineage import ancestors_of, seen
+from ferbench.pipelines.lineage import ancestors_of, compared_on, seen
 from ferbench.pipelines.spec import PipelineParts, parse_pipeline_id
 from ferbench.pipelines.storage import RECORD
 from ferbench.specs import Spec, parse_spec
@@ -92,6 +92,7 @@ class SavedPipeline:
             n=known["n"] if isinstance(known.get("n"), int) else None,
             calibrated_on=f"{tuned.get('dataset')} {tuned.get('split')}" if isinstance(tuned, dict) else None,
             calibrated_revision=_text(tuned.get("revision")) if isinstance(tuned, dict) else None,
+            compared_on=[Compared.model_validate(one) for one in compared_on(known)],
             ancestors=[_ancestor(one) for one in ancestors_of(known)],
         )
 

@@ -149,6 +149,15 @@ class Ancestor(Record):
     revision: str | None = None
 
 
+class Compared(Record):
+    """Faces by whose figures somebody chose a pretrained row among a few candidates."""
+
+    dataset: str
+    split: str
+    revision: str | None = None
+    n_candidates: int
+
+
 class Pretrained(Record):
     """Where a row comes from that was not fitted in the run."""
 
@@ -161,6 +170,7 @@ class Pretrained(Record):
     n: int | None = None
     calibrated_on: str | None = Field(default=None, description="data set and split that its temperature was fitted on")
     calibrated_revision: str | None = None
+    compared_on: list[Compared] = Field(default_factory=list)
     ancestors: list[Ancestor] = Field(default_factory=list)
 
     @property

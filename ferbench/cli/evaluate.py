@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
 def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[str, Any]:
     import ferbench
     from ferbench.datasets import has_learnt_from
-    from ferbench.pipelines.lineage import FACES, chosen_on
+    from ferbench.pipelines.lineage import FACES, chosen_on, compared_on
 
     quality = result.quality
     record: dict[str, Any] = {
@@ -131,6 +131,8 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     known, scored = pipeline.trained_on, {name: getattr(samples, name) for name in FACES}
     record["has_learnt_from_these"] = has_learnt_from(known, **scored)
     record["was_tuned_on_these"] = any(has_learnt_from(faces, **scored) for faces in chosen_on(known))
+    compared = [one for one in compared_on(known) if has_learnt_from(one, **scored)]
+    record["was_compared_on_these"] = bool(compared)
     record["was_calibrated_on_these"] = has_learnt_from(known.get("calibrated_on") or {}, **scored)
     record["ferbench"] = ferbench.__version__
     return record
@@ -220,4 +222,6 @@ def _warnings(record: dict[str, Any]) -> list[str]:
         said.append("it learnt from these very faces: the figures say nothing about others")
     elif record["was_tuned_on_these"]:
         said.append("its settings, or the epoch that was kept, were chosen on these very faces: the figures flatter it")
+    elif record["was_compared_on_these"]:
+        said.append("it was chosen among a few by its figures on these very faces: they flatter it a little")
     return [line for text in said for line in ("", *textwrap.wrap(f"warning: {text}", WIDTH))]

@@ -18,6 +18,7 @@ __all__ = [
     "ancestors_of",
     "as_ancestors",
     "chosen_on",
+    "compared_on",
     "once",
     "seen",
 ]
@@ -27,6 +28,16 @@ FACES = ("dataset", "split", "revision")
 """What names the faces in a record of a training."""
 SEARCHED = "searched_on"
 """Of the record of a training by the winner of a search: the faces that the search scored."""
+
+
+COMPARED = "compared_on"
+"""Of the record of a training: faces by which a person chose this model among ``n_candidates``; a record of each."""
+
+
+def compared_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The faces by whose figures somebody chose a model among a few: no search, and yet they flatter it a little."""
+    known = trained_on.get(COMPARED)
+    return [dict(one) for one in known if isinstance(one, dict)] if isinstance(known, list) else []
 
 
 def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:

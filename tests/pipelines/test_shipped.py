@@ -9,6 +9,7 @@ import pytest
 
 from ferbench.datasets import load_dataset
 from ferbench.pipelines import load_pipeline, shipped
+from ferbench.pipelines.lineage import compared_on
 
 MEGABYTES = {"tiny": 1.0, "tiny-ferplus": 1.0, "accurate": 10.0, "accurate-ferplus": 10.0}
 """Most that the file which runs may take."""
@@ -46,6 +47,8 @@ def test_the_file_that_runs_is_small_and_its_agreement_is_on_record(name: str) -
     assert abs(agreement["accuracy_difference"]) < 0.005
     assert record["trained_on"]["split"] == "train"
     assert record["trained_on"]["calibrated_on"]["split"] == "val"
+    compared = [(one["dataset"], one["split"]) for one in compared_on(record["trained_on"])]
+    assert ("fer2013", "val") in compared, "its card says so"
 
 
 @each

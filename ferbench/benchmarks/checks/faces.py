@@ -73,7 +73,7 @@ def _unknown(reasons: list[str]) -> NotApplicable:
 
 
 def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
-    """FB012: settings, or the temperature of a pretrained row, that were chosen on the scored faces."""
+    """FB012: settings, the temperature of a pretrained row, or that row itself, chosen on the scored faces."""
     found, known = [], False
     for info, rows in evidence.datasets():
         protocol = evidence.protocol(info.spec)
@@ -96,6 +96,20 @@ def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
             )
             for row in rows
             if row.pretrained and _is_calibrated_on(row.pretrained, info, protocol.scored)
+        ]
+        found += [
+            Found(
+                f"{row.row} was chosen among {one.n_candidates} candidates by its figures on {one.dataset} "
+                f"{one.split}, which is also scored: they flatter it a little.",
+                info.spec,
+                (row.row,),
+                action="Score another split, or take a small lead of this row for chance.",
+                severity="warning",
+            )
+            for row in rows
+            if row.pretrained
+            for one in row.pretrained.compared_on
+            if has_learnt_from(one.model_dump(), dataset=info.spec, revision=info.revision, split=protocol.scored)
         ]
     return found if known else NotApplicable("the plan of this run does not say which split was scored")
 

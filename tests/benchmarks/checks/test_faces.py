@@ -85,6 +85,18 @@ def test_fb012_finds_a_temperature_that_was_fitted_on_the_scored_split() -> None
     assert look("FB012", summary(same), plan=plan()).status == "found"
 
 
+def test_fb012_finds_a_row_that_was_chosen_among_others_by_the_scored_faces() -> None:
+    faces = [{"dataset": "faces", "split": "test", "revision": dataset().revision, "n_candidates": 5}]
+    came = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
+    (found,) = look("FB012", summary(row("tiny", pretrained=came)), plan=plan()).findings
+    assert found.text.startswith(
+        "tiny was chosen among 5 candidates by its figures on faces test, which is also scored"
+    )
+    faces[0]["split"] = "val"
+    elsewhere = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
+    assert look("FB012", summary(row("tiny", pretrained=elsewhere)), plan=plan()).status == "passed"
+
+
 def test_fb013_names_missing_and_rare_expressions_with_their_counts() -> None:
     few = summary(row("hog"), datasets=[dataset(class_counts={"happy": 60, "sad": 29, "fear": 0})])
     text = look("FB013", few).findings[0].text
