@@ -11,7 +11,7 @@ from ferbench.benchmarks.plan import Plan
 from ferbench.benchmarks.scenarios import parse_scenario
 from ferbench.specs import parse_spec
 
-__all__ = ["describe_plan", "estimate_cell", "estimate_wall", "say_duration"]
+__all__ = ["describe_plan", "detector_notes", "estimate_cell", "estimate_wall", "say_duration"]
 
 # Seconds on one CPU core of the 2020s, measured, rounded up.
 _START_S = {"baseline": 0.5, "classical": 1.0, "deep": 9.0}  # imports of a process
@@ -21,6 +21,8 @@ _LEARN_S = {"baseline": 0.0, "classical": 0.0015, "deep": 0.0016}  # a face; for
 _CLASSIFY_S = {"baseline": 0.0, "classical": 0.0005, "deep": 0.0006}
 _SLOW_CLASSIFIERS = {"chi2-svm": 15.0, "intersection-svm": 8.0, "rbf-svm": 8.0, "random-forest": 2.0}
 _DEFAULT_EPOCHS = 30
+
+_NO_DETECTOR = "whole-image"
 
 
 def estimate_cell(cell: Cell, plan: Plan) -> float:
@@ -75,6 +77,25 @@ def say_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def detector_notes(plan: Plan, cells: Iterable[Cell]) -> list[str]:
+    """What a user should know of the detectors of some cells: bypassed on crops, or missing on photographs."""
+    notes = []
+    chosen = list(cells)
+    for spec, facts in plan.facts.items():
+        here = [cell for cell in chosen if cell.dataset == spec]
+        detectors = sorted({cell.pipeline.detector for cell in here} - {_NO_DETECTOR})
+        blind = list(dict.fromkeys(cell.row for cell in here if cell.pipeline.detector == _NO_DETECTOR))
+        if facts.kind == "crops" and detectors:
+            notes.append(f"{spec} holds face crops: the detector is bypassed ({', '.join(detectors)})")
+        if facts.kind == "photos" and blind:
+            shown = ", ".join(blind[:3]) + (f" and {len(blind) - 3} more" if len(blind) > 3 else "")
+            notes.append(
+                f"{spec} holds photographs: without a detector the whole picture counts as the face of {shown}; "
+                "name one, such as 'detector: haar'"
+            )
+    return notes
+
+
 def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) -> str:
     """The plan in words: what was chosen, each row's cells, how many there are and how long they take."""
     chosen = list(cells)
@@ -103,6 +124,7 @@ def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) 
     lines.append(f"{len(chosen)} cells ({text}); {len(chosen) - len(todo)} done already")
     if (n_fits := sum(count_fits(cell) for cell in chosen if cell.kind == "fit")) > counts["fit"]:
         lines.append(f"{n_fits:,} fits in all, {n_fits - counts['fit']:,} of them to choose settings")
+    lines += [f"note: {note}" for note in detector_notes(plan, todo)]
     if todo:
         lines.append(f"about {say_duration(estimate_wall(todo, plan, jobs))} with {jobs} jobs")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ferbench.benchmarks.cells import SCORED, Cell
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
-from ferbench.benchmarks.estimate import estimate_cell
+from ferbench.benchmarks.estimate import detector_notes, estimate_cell
 from ferbench.benchmarks.facts import dataset_facts
 from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.guard import GuardPolicy
@@ -162,9 +162,8 @@ def run_plan(plan: Plan, run: Run, options: RunOptions, command: str) -> Outcome
         check_components(plan, pending)
         _bring_saved(plan, run)
         with RunProgress(plan, pending, options.jobs) as progress:
-            for note in run.notes:
+            for note in (*run.notes, *detector_notes(plan, pending)):
                 progress.say(f"note: {note}")
-            _say_bypassed(plan, pending, progress.say)
             workers = Workers(options.jobs, options.scheduler, plan.profile.cell_seconds)
             for part in run_jobs(run, cells, workers, lambda cell: estimate_cell(cell, plan)):
                 progress.done(part)
@@ -256,11 +255,3 @@ def _bring_saved(plan: Plan, run: Run) -> None:
     for cell in plan.cells:
         if "saved" in cell.options and not run.artefact(cell).is_dir():
             run.save_artefact(cell, plan.saved[cell.row].copy_to)
-
-
-def _say_bypassed(plan: Plan, cells: Sequence[Cell], say: Callable[[str], None]) -> None:
-    used = {cell.dataset for cell in cells}
-    for spec, facts in plan.facts.items():
-        detectors = {cell.pipeline.detector for cell in cells if cell.dataset == spec} - {"whole-image"}
-        if spec in used and facts.kind == "crops" and detectors:
-            say(f"note: {spec} holds face crops: the detector is bypassed ({', '.join(sorted(detectors))})")

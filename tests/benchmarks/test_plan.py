@@ -59,6 +59,15 @@ def test_the_cells_of_a_suite_are_counted_and_ordered() -> None:
     assert len({cell.id for cell in expanded.cells}) == len(expanded.cells)
 
 
+def test_crops_that_need_no_detector_and_photographs_without_one_are_noted() -> None:
+    known = {"fer2013": facts("fer2013", train=90, val=30), "ckplus": facts("ckplus", all=981)}
+    known["ckplus"] = known["ckplus"].model_copy(update={"kind": "photos"})
+    text = describe_plan(made := expand(parse_suite(TEXT), "full", known, machine="m1"), made.cells, set(), jobs=1)
+    assert "note: fer2013 holds face crops: the detector is bypassed (haar)" in text
+    assert "note: ckplus holds photographs: without a detector the whole picture counts as the face of slow;" in text
+    assert "note: ckplus" not in describe_plan(made, made.cells, {cell.id for cell in made.cells}, jobs=1)
+
+
 def test_runtimes_share_a_fit() -> None:
     nets = [c for c in plan().of_kind("quality") if c.row.startswith("net") and c.dataset == "fer2013"]
     assert {c.row for c in nets} == {"net@keras", "net@litert"}

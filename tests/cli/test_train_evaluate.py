@@ -328,6 +328,7 @@ def test_in_the_wild(capsys: pytest.CaptureFixture[str]) -> None:
     assert record["n_dropped"] == 2
     assert not record["detector_bypassed"]
     assert record["n_detected"] <= record["n"] == 412
+    assert record["was_compared_on_these"] is True, "as its card says"
     assert record["accuracy"] > 0.64, "a floor below the card's figure: another build may move a face or two"
 
 
