@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ferbench.benchmarks.checks.evidence import Evidence, Found, NotApplicable
 from ferbench.benchmarks.checks.leaks import Leaks
 from ferbench.benchmarks.checks.wording import named, percent
-from ferbench.benchmarks.records import DatasetSummary, Pretrained
+from ferbench.benchmarks.records import DatasetSummary, RowSummary
 from ferbench.datasets import has_learnt_from
 
 __all__ = [
@@ -85,42 +87,54 @@ def chosen_on_test(evidence: Evidence) -> list[Found] | NotApplicable:
             who = f"The settings of {named(tuned)}" if tuned else "Settings"
             text = f"{who} were chosen on the split {protocol.scored!r}, which is also scored."
             found.append(Found(text, info.spec, tuple(tuned)))
-        found += [
-            Found(
-                f"The temperature of {row.row} was fitted on {row.pretrained.calibrated_on}, which is also scored: its "
-                "log loss, Brier score and calibration error are too good. Its labels are not touched.",
-                info.spec,
-                (row.row,),
-                action="Read no probabilities of this row, or score another split.",
-                severity="warning",
-            )
-            for row in rows
-            if row.pretrained and _is_calibrated_on(row.pretrained, info, protocol.scored)
-        ]
-        found += [
-            Found(
-                f"{row.row} was chosen among {one.n_candidates} candidates by its figures on {one.dataset} "
-                f"{one.split}, which is also scored: they flatter it a little.",
-                info.spec,
-                (row.row,),
-                action="Score another split, or take a small lead of this row for chance.",
-                severity="warning",
-            )
-            for row in rows
-            if row.pretrained
-            for one in row.pretrained.compared_on
-            if has_learnt_from(one.model_dump(), dataset=info.spec, revision=info.revision, split=protocol.scored)
-        ]
+        found += [*_calibrated(info, rows, protocol.scored), *_compared(info, rows, protocol.scored)]
     return found if known else NotApplicable("the plan of this run does not say which split was scored")
 
 
-def _is_calibrated_on(row: Pretrained, info: DatasetSummary, split: str) -> bool:
-    """Whether a row's temperature was fitted on these faces, under whatever labels."""
-    name, _, part = (row.calibrated_on or "").rpartition(" ")
-    fitted = {"dataset": name, "split": part, "revision": row.calibrated_revision}
-    return (name, part) == (info.spec, split) or has_learnt_from(
-        fitted, dataset=info.spec, revision=info.revision, split=split
-    )
+def _calibrated(info: DatasetSummary, rows: list[RowSummary], split: str) -> Iterator[Found]:
+    """Rows whose temperature was fitted on the scored faces, under whatever labels."""
+    where: dict[str, str] = {}
+    for row in rows:
+        if row.pretrained is None or row.pretrained.calibrated_on is None:
+            continue
+        name, _, part = row.pretrained.calibrated_on.rpartition(" ")
+        fitted = {"dataset": name, "split": part, "revision": row.pretrained.calibrated_revision}
+        of_these = {"dataset": info.spec, "revision": info.revision, "split": split}
+        if (name, part) == (info.spec, split) or has_learnt_from(fitted, **of_these):
+            where[row.row] = row.pretrained.calibrated_on
+    if where:
+        what = "The temperatures of" if len(where) > 1 else "The temperature of"
+        yield Found(
+            f"{what} {named(list(where))} {'were' if len(where) > 1 else 'was'} fitted on "
+            f"{named(list(where.values()))}, which is also scored: log loss, Brier score and calibration error are too "
+            "good. Labels are not touched.",
+            info.spec,
+            tuple(where),
+            action="Read no probabilities of these rows, or score another split.",
+            severity="warning",
+        )
+
+
+def _compared(info: DatasetSummary, rows: list[RowSummary], split: str) -> Iterator[Found]:
+    """Rows that somebody chose among a few by their figures on the scored faces."""
+    of_these = {"dataset": info.spec, "revision": info.revision, "split": split}
+    chosen = {
+        row.row: known
+        for row in rows
+        if row.pretrained
+        and (known := [one for one in row.pretrained.compared_on if has_learnt_from(one.model_dump(), **of_these)])
+    }
+    if chosen:
+        who = named([f"{row} (one of {known[0].n_candidates})" for row, known in chosen.items()])
+        faces = named([f"{one.dataset} {one.split}" for known in chosen.values() for one in known])
+        yield Found(
+            f"{who} {'were' if len(chosen) > 1 else 'was'} chosen by figures on {faces}, which is also scored: that "
+            f"flatters {'them' if len(chosen) > 1 else 'it'} a little.",
+            info.spec,
+            tuple(chosen),
+            action="Score another split, or take a small lead for chance.",
+            severity="warning",
+        )
 
 
 def rare_classes(evidence: Evidence) -> list[Found] | NotApplicable:

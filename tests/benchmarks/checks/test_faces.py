@@ -76,6 +76,9 @@ def test_fb012_finds_a_temperature_that_was_fitted_on_the_scored_split() -> None
     result = look("FB012", summary(row("tiny", pretrained=came("test"))), plan=plan())
     assert (result.status, result.severity) == ("found", "warning")
     assert look("FB012", summary(row("tiny", pretrained=came("val"))), plan=plan()).status == "passed"
+    both = [row(name, pretrained=came("test")) for name in ("tiny", "large")]
+    (found,) = look("FB012", summary(*both), plan=plan()).findings
+    assert found.text.startswith("The temperatures of tiny and large were fitted on faces test, which is also scored")
     # FER+ labels FER2013's pictures, split by split.
     voted = row("tiny", pretrained=came("test", "ferplus"), dataset="fer2013")
     of_fer2013 = summary(voted, datasets=[dataset(spec="fer2013")])
@@ -89,8 +92,8 @@ def test_fb012_finds_a_row_that_was_chosen_among_others_by_the_scored_faces() ->
     faces = [{"dataset": "faces", "split": "test", "revision": dataset().revision, "n_candidates": 5}]
     came = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
     (found,) = look("FB012", summary(row("tiny", pretrained=came)), plan=plan()).findings
-    assert found.text.startswith(
-        "tiny was chosen among 5 candidates by its figures on faces test, which is also scored"
+    assert found.text == (
+        "tiny (one of 5) was chosen by figures on faces test, which is also scored: that flatters it a little."
     )
     faces[0]["split"] = "val"
     elsewhere = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
