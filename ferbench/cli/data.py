@@ -42,6 +42,11 @@ def main(args: argparse.Namespace) -> int:
     if args.action not in ACTIONS:
         raise UnknownNameError("action of 'ferbench data'", args.action, ACTIONS)
     if args.action == "list":
+        for given in (args.name, args.path and f"--path {args.path}"):
+            if given:
+                raise FerbenchError(
+                    "ferbench data list lists every dataset", got=given, fix="describe one with ferbench data stats"
+                )
         return _list(as_json=args.json)
     if not args.name:
         raise FerbenchError(
