@@ -233,8 +233,8 @@ class _Predictor:
                 self._write(result)
                 if film is not None:
                     film.write(draw_overlay(result), result.t_ms)
-            if results.source.unreadable:
-                print(f"{job.path}: {results.source.unreadable} frames could not be decoded", file=sys.stderr)
+            if n := results.source.unreadable:
+                print(f"{job.path}: {n} frame{'s' * (n != 1)} could not be decoded", file=sys.stderr)
 
     def _write(self, result: FrameResult) -> None:
         for sink in self._sinks:

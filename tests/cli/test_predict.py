@@ -196,6 +196,12 @@ def test_a_table_is_not_written_over_a_picture(
         assert f"{message}: got {table}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", [["predict", "a.png"], ["live", "synthetic", "--headless"]])
+def test_a_table_without_a_name_is_told_as_such(verb: list[str], capsys) -> None:
+    assert main([*verb, "--csv", ""]) == 2
+    assert "a table is a file: got '', expected such as faces.csv" in capsys.readouterr().err
+
+
 def test_annotating_into_a_folder_that_is_read_is_refused(model: str, folder: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "t.csv"
     for place in (folder, folder / "deep" / ".."):
