@@ -209,12 +209,7 @@ def _dataset_cells(
     train, test, whole = entry.train or "", entry.test, None
     if entry.protocol == "subject-kfold":
         n_folds = budget.folds or entry.folds or 2
-        subjects = facts.splits["all"].n_subjects
-        if subjects is None or subjects < n_folds:
-            raise InvalidSuiteError(
-                f"suite {suite.name}: {n_folds} subject-independent folds of {entry.name} are impossible",
-                got="no known subjects" if subjects is None else f"{subjects} subjects",
-            )
+        _check_folds(suite, entry, facts, n_folds)
         folds = [{"fold": i, "n_folds": n_folds} for i in range(n_folds)]
         # A limit cuts the whole set before it is folded, so that training and scored faces come from one cut.
         train, test, whole = "all", "all", budget.limit
@@ -246,6 +241,26 @@ def _dataset_cells(
             if not fold.get("fold"):
                 cells += _latency_cells(suite, budget, source, scored, machine)
     return cells
+
+
+def _check_folds(suite: Suite, entry: DatasetEntry, facts: DatasetFacts, n_folds: int) -> None:
+    """Refuse more folds than there are subjects, or faces of the largest class."""
+    everybody = facts.splits["all"]
+    counts = everybody.class_counts
+    label, largest = max(counts.items(), key=lambda item: item[1], default=("", everybody.n))
+    if everybody.n_subjects is None:
+        got = "no known subjects"
+    elif everybody.n_subjects < n_folds:
+        got = f"{everybody.n_subjects} subjects"
+    elif largest < n_folds:
+        got = f"{largest} faces of {label}, its largest class"
+    else:
+        return
+    raise InvalidSuiteError(
+        f"{suite.dataset_place(entry.name)}: {n_folds} subject-independent folds of {entry.name} are impossible",
+        got=got,
+        fix="take fewer folds" if everybody.n_subjects is not None else "use official splits (protocol: splits)",
+    )
 
 
 def _search_options(suite: Suite, budget: Profile, entry: DatasetEntry, row: Row) -> dict[str, Any]:

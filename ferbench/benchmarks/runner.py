@@ -11,7 +11,7 @@ from pathlib import Path
 from ferbench.benchmarks.cells import SCORED, Cell
 from ferbench.benchmarks.environment import capture_environment, machine_fingerprint
 from ferbench.benchmarks.estimate import detector_notes, estimate_cell
-from ferbench.benchmarks.facts import dataset_facts
+from ferbench.benchmarks.facts import DatasetFacts, dataset_facts
 from ferbench.benchmarks.grid import candidates
 from ferbench.benchmarks.guard import GuardPolicy
 from ferbench.benchmarks.jobs import Workers, run_jobs
@@ -22,12 +22,20 @@ from ferbench.benchmarks.progress import RunProgress
 from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
-from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.suite import DatasetEntry, Suite
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.summary_file import OtherVersionError
 from ferbench.benchmarks.work import check_component
 from ferbench.digests import file_digest
-from ferbench.errors import InvalidSuiteError, ModelFileError, RunError
+from ferbench.errors import (
+    DataError,
+    DatasetNotFoundError,
+    InvalidSuiteError,
+    ModelFileError,
+    ParameterError,
+    RunError,
+    UnknownNameError,
+)
 from ferbench.pipelines.spec import is_network
 from ferbench.pipelines.storage import check_files, read_record
 from ferbench.specs import parse_spec
@@ -91,8 +99,17 @@ def make_plan(suite: Suite, profile: str | None) -> Plan:
     saved = {
         entry.id: _read_saved(suite, entry.id, entry.saved) for entry in suite.pipelines if entry.saved is not None
     }
-    facts = {entry.name: dataset_facts(entry.name, needed_splits(suite, entry)) for entry in suite.datasets}
+    facts = {entry.name: _read_facts(suite, entry) for entry in suite.datasets}
     return expand(suite, profile, facts, machine=machine_fingerprint(), saved=saved)
+
+
+def _read_facts(suite: Suite, entry: DatasetEntry) -> DatasetFacts:
+    try:
+        return dataset_facts(entry.name, needed_splits(suite, entry))
+    except DatasetNotFoundError:  # its own message says where to get it; nothing in the suite is wrong
+        raise
+    except (DataError, ParameterError, UnknownNameError) as error:
+        raise InvalidSuiteError(f"{suite.dataset_place(entry.name)}: {error}") from error
 
 
 def _read_saved(suite: Suite, pipeline: str, name: str) -> SavedPipeline:

@@ -7,7 +7,7 @@ on its own test split is an error before anything runs. :mod:`ferbench.benchmark
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -217,6 +217,7 @@ class Suite(_Strict):
     profiles: dict[str, Profile] = Field(default_factory=dict, description="the first one is the default")
     _folder: Path = PrivateAttr(default=Path())
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
+    _dataset_places: dict[str | None, dict[str, str]] = PrivateAttr(default_factory=dict)
 
     @field_validator("schema_version", mode="before")
     @classmethod
@@ -301,9 +302,22 @@ class Suite(_Strict):
                     )
         return self
 
-    def locate(self, folder: Path, places: Mapping[str, str]) -> None:
-        """Remember where the suite was read from: no part of what it says, but of messages and relative paths."""
-        self._folder, self._places = folder, dict(places)
+    def locate(self, folder: Path, place: Callable[[Sequence[str | int]], str]) -> None:
+        """Remember where the suite was read from: no part of what it says, but of messages and relative paths.
+
+        Parameters
+        ----------
+        folder : Path
+            Where relative paths of saved pipelines start.
+        place : callable
+            Gives file and line of a path of keys and positions, such as ``("pipelines", 2)``.
+        """
+        self._folder = folder
+        self._places = {entry.id: place(("pipelines", i)) for i, entry in enumerate(self.pipelines)}
+        self._dataset_places = {
+            path[1] if len(path) > 1 else None: {entry.name: place((*path, i)) for i, entry in enumerate(entries)}
+            for path, entries in self._all_datasets()
+        }
 
     @property
     def folder(self) -> Path:
@@ -314,6 +328,10 @@ class Suite(_Strict):
         """File and line of a pipeline's entry, for messages."""
         return self._places.get(pipeline, f"suite {self.name}, pipeline {pipeline!r}")
 
+    def dataset_place(self, name: str) -> str:
+        """File and line of a data set's entry, for messages."""
+        return self._dataset_places.get(None, {}).get(name, f"suite {self.name}, data set {name!r}")
+
     def under(self, profile: str | None) -> Suite:
         """The suite with the data sets of a profile, where that has its own.
 
@@ -322,8 +340,12 @@ class Suite(_Strict):
         UnknownNameError
             If the suite has no such profile.
         """
-        own = self.profile(profile)[1].datasets
-        return self if own is None else self.model_copy(update={"datasets": own})
+        name, budget = self.profile(profile)
+        if budget.datasets is None:
+            return self
+        changed = self.model_copy(update={"datasets": budget.datasets})
+        changed._dataset_places = {None: self._dataset_places.get(name, {})}
+        return changed
 
     def profile(self, name: str | None) -> tuple[str | None, Profile]:
         """A profile by name; without a name the first one, or the built-in budget where the suite has none.

@@ -108,8 +108,7 @@ def parse_suite(text: str, *, source: str = "suite", folder: Path = Path()) -> S
         suite = Suite.model_validate(data)
     except ValidationError as error:
         raise _located(error, root, source) from error
-    lines = {entry.id: _locate(root, ["pipelines", i])[0] for i, entry in enumerate(suite.pipelines)}
-    suite.locate(folder, {name: f"{source}, line {line}" for name, line in lines.items()})
+    suite.locate(folder, lambda path: f"{source}, line {_locate(root, path)[0]}")
     return suite
 
 

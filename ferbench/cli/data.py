@@ -1,10 +1,11 @@
 """List datasets, audit one, or count what is in it.
 
-  ferbench data list                     which datasets there are, and which are on this machine
-  ferbench data audit fer2013            blank images, copies, leaks between splits, counts, unreadable rows
-  ferbench data stats ckplus --json      classes, sizes, gray values, subjects
+  ferbench data list             which there are, and which are on this machine
+  ferbench data audit fer2013    blanks, copies, leaks, counts, unreadable rows
+  ferbench data stats ckplus     classes, sizes, gray values, subjects
 
-NAME is a dataset's name, a spec such as images(path=/my/faces), or the path of a folder, a zip or a FER2013 table.
+NAME is a dataset's name, a spec such as images(path=/my/faces), or the path of
+a folder, a zip or a FER2013 table.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ def main(args: argparse.Namespace) -> int:
     if args.action not in ACTIONS:
         raise UnknownNameError("action of 'ferbench data'", args.action, ACTIONS)
     if args.action == "list":
+        for given in (args.name, args.path and f"--path {args.path}"):
+            if given:
+                raise FerbenchError(
+                    "ferbench data list lists every dataset", got=given, fix="describe one with ferbench data stats"
+                )
         return _list(as_json=args.json)
     if not args.name:
         raise FerbenchError(

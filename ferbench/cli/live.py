@@ -1,12 +1,14 @@
-"""Name expressions on a camera, a clip, a network stream or generated faces, frame by frame.
+"""Name expressions on a camera, a clip, a network stream or generated faces,
+frame by frame.
 
-  ferbench live 0                                   the first camera, in a window
+  ferbench live 0                                the first camera, in a window
   ferbench live clip.mp4 --out annotated.mp4 --csv faces.csv
   ferbench live rtsp://host/path --headless --jsonl -
   ferbench live synthetic --max-frames 300
-  ferbench live 0 --pipeline best --budget-ms 5     of the newest run, the most accurate that is as quick
+  ferbench live 0 --pipeline best --budget-ms 5  a run's best within 5 ms
 
-Stops at the end of the source, on q in the window, and on Ctrl-C; files are complete in each case.
+Stops at the end of the source, on q in the window, and on Ctrl-C; files are
+complete in each case.
 """
 
 from __future__ import annotations
@@ -180,7 +182,7 @@ def _print_summary(console: Console, summary: LiveSummary, args: argparse.Namesp
         console.print(Text(text), soft_wrap=True)
 
     say(
-        f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.fps:.1f} fps; "
+        f"{summary.frames} frame{'s' * (summary.frames != 1)} in {summary.seconds:.1f} s, {summary.fps:.1f} fps; "
         f"{summary.frames_with_face} with a face"
     )
     lost = [f"{n} {what}" for n, what in ((summary.dropped, "dropped"), (summary.unreadable, "unreadable")) if n]

@@ -3,8 +3,9 @@
   ferbench predict photo.jpg
   ferbench predict holiday/ clip.mp4 --csv faces.csv --annotate annotated/
 
-Prints a table, unless --csv or --jsonl goes to standard output. A file that cannot be read, or has no face under
---on-no-face raise, is named on stderr, and the others are done; the exit code is then 1, or 2 if all failed.
+Prints a table, unless --csv or --jsonl goes to standard output. A file that
+cannot be read, or has no face under --on-no-face raise, is named on stderr, and
+the others are done; the exit code is then 1, or 2 if all failed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_written
+from ferbench.cli.tables import check_folder, check_table, make_folder
+from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,39 +41,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run ``ferbench predict``; 1 if some files failed, 2 if all did."""
-    from ferbench.cli.tables import check_table
-    from ferbench.errors import DataError, NoFaceError, SourceError
-    from ferbench.realtime.finding import check_detect_every
     from ferbench.realtime.runner import refuse_overwriting
-    from ferbench.realtime.sinks import open_tables
     from ferbench.realtime.smoothing import parse_smoothing
-    from ferbench.realtime.table import TextTable
 
     smoothing = parse_smoothing(args.smooth)
-    check_detect_every(args.detect_every)
-    for table in (args.csv, args.jsonl):
-        check_table(table)
+    _check(args)
     jobs, missing = _find_jobs(args.paths, Path(args.annotate) if args.annotate is not None else None)
     for job in jobs:
         refuse_overwriting(job.path, [args.csv, args.jsonl])
     failed = [_complain(message) for message in missing]
     if not jobs:
         return 2
+    if args.annotate is not None:
+        make_folder(args.annotate, "annotated pictures")
     pipeline, intro = load_stream_pipeline(args)
     for line in intro:
         print(line, file=sys.stderr)
-    with ExitStack() as stack:
-        sinks: list[Sink] = [
-            stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)
-        ]
-        if "-" not in (args.csv, args.jsonl):
-            sinks.append(stack.enter_context(TextTable()))
-        predictor = _Predictor(pipeline, smoothing, args, sinks, [job.path for job in jobs])
-        for job in jobs:
-            try:
-                predictor.predict(job)
-            except (DataError, NoFaceError, SourceError) as error:
-                failed.append(_complain(error))
+    failed += _predict_all(args, pipeline, smoothing, jobs)
     for path in (args.csv, args.jsonl):
         if path not in (None, "-"):
             print_written(path)
@@ -78,6 +65,64 @@ def main(args: argparse.Namespace) -> int:
     if failed:
         print(f"{len(failed)} of {total} failed", file=sys.stderr)
     return 0 if not failed else 1 if len(failed) < total else 2
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse before any work what cannot be done."""
+    from ferbench.realtime.finding import check_detect_every
+
+    check_detect_every(args.detect_every)
+    for table in (args.csv, args.jsonl):
+        check_table(table)
+    if args.annotate is None:
+        return
+    check_folder(args.annotate, "annotated pictures")
+    place = Path(args.annotate).resolve()
+    if any(Path(text).is_dir() and Path(text).resolve() == place for text in args.paths):
+        raise ParameterError(
+            "annotated pictures would be read by the next command",
+            got=f"--annotate {args.annotate}, a folder that is read",
+            expected="another folder",
+            fix=f"--annotate {Path(args.annotate) / 'annotated'} is left out when the folder is read",
+        )
+
+
+def _predict_all(args: argparse.Namespace, pipeline: LivePipeline, smoothing: Smoothing, jobs: list[_Job]) -> list[str]:
+    """Predict file after file; what failed. Who ends it before is told how far it came."""
+    from ferbench.errors import DataError, NoFaceError, SourceError
+    from ferbench.realtime.sinks import open_tables
+    from ferbench.realtime.table import TextTable
+
+    failed: list[str] = []
+    done, job = 0, jobs[0]
+    try:
+        with ExitStack() as stack:
+            sinks: list[Sink] = [
+                stack.enter_context(table) for table in open_tables(pipeline.labels, csv=args.csv, jsonl=args.jsonl)
+            ]
+            if "-" not in (args.csv, args.jsonl):
+                sinks.append(stack.enter_context(TextTable()))
+            predictor = _Predictor(pipeline, smoothing, args, sinks, [job.path for job in jobs])
+            for job in jobs:
+                try:
+                    predictor.predict(job)
+                    done += 1
+                except (DataError, NoFaceError, SourceError) as error:
+                    failed.append(_complain(error))
+    except (KeyboardInterrupt, OSError) as error:
+        _tell_stop(args, done, len(jobs), job, is_reader_gone=isinstance(error, BrokenPipeError))
+        raise
+    return failed
+
+
+def _tell_stop(args: argparse.Namespace, done: int, total: int, job: _Job, *, is_reader_gone: bool) -> None:
+    """Tell on stderr what is in the tables; a reader of the printed one who left has seen enough."""
+    tables = [path for path in (args.csv, args.jsonl) if path not in (None, "-")]
+    if is_reader_gone and not tables:
+        return
+    where = f"in {' and '.join(tables)}" if tables else "done"
+    rest = f", and {job.path} as far as it came" if job.is_video else ""
+    print(f"\nstopped: {done} of {total} files are {where}{rest}", file=sys.stderr)
 
 
 def _complain(failure: object) -> str:
@@ -107,7 +152,7 @@ def _find_jobs(paths: list[str], annotate: Path | None) -> tuple[list[_Job], lis
         path = Path(text)
         if path.is_dir():
             files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
-            if annotate is not None and annotate.resolve() != path.resolve():
+            if annotate is not None:
                 files = [p for p in files if not p.resolve().is_relative_to(annotate.resolve())]
             found = [p for p in files if is_image_name(p.name) or p.suffix.lower() in VIDEO_SUFFIXES]
             jobs += [
@@ -188,8 +233,8 @@ class _Predictor:
                 self._write(result)
                 if film is not None:
                     film.write(draw_overlay(result), result.t_ms)
-            if results.source.unreadable:
-                print(f"{job.path}: {results.source.unreadable} frames could not be decoded", file=sys.stderr)
+            if n := results.source.unreadable:
+                print(f"{job.path}: {n} frame{'s' * (n != 1)} could not be decoded", file=sys.stderr)
 
     def _write(self, result: FrameResult) -> None:
         for sink in self._sinks:
@@ -208,5 +253,10 @@ class _Predictor:
 def _save_png(path: Path, image: NDArray[np.uint8]) -> None:
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    from ferbench.errors import SourceError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    except OSError as error:
+        raise SourceError(f"cannot write {path}", got=error.strerror or error) from error

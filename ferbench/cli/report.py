@@ -1,4 +1,4 @@
-"""``ferbench report``: write a run's report again, as HTML, markdown or both."""
+"""Write a run's report again, as HTML, markdown or both."""
 
 from __future__ import annotations
 

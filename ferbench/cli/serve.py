@@ -1,4 +1,4 @@
-"""Serve a web page: name expressions before a camera, in photographs and in videos.
+"""Serve a web page: name expressions before a camera, in photographs and videos.
 
   ferbench serve                      for this machine alone, at 127.0.0.1:8000
   ferbench serve --source synthetic   drawn faces in place of a camera

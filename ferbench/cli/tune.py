@@ -1,14 +1,16 @@
-"""Search for a pipeline's parameters on training faces, and write the best as a preset. Goes on where it was stopped.
+"""Search for a pipeline's parameters on training faces, and write the best as a
+preset. Goes on where it was stopped.
 
-  ferbench tune haar-krishna-cnn --dataset fer2013 --val-split val --trials 20 --out tuned/krishna
-  ferbench tune hog/rbf-svm --dataset fer2013 --limit 5000 --trials 30 --search C=1:100:log --search gamma=0.1:10:log \
-      --out tuned/hog
-  ferbench tune lbp/linear-svm --dataset ckplus --split all --trials 20 --search "features.grid=5|6|7|8" --search \
-      C=0.01:10:log --out tuned/lbp
-  ferbench train tuned/krishna/best.yaml --dataset fer2013 --val-split val --out models/krishna
+  ferbench tune haar-krishna-cnn --dataset fer2013 --val-split val --out tuned/a
+  ferbench tune hog/rbf-svm --dataset fer2013 --limit 5000 --trials 30 \\
+      --search C=1:100:log --search gamma=0.1:10:log --out tuned/hog
+  ferbench tune lbp/linear-svm --dataset ckplus --split all --trials 20 \\
+      --search "features.grid=5|6|7|8" --search C=0.01:10:log --out tuned/lbp
+  ferbench train tuned/hog/best.yaml --dataset fer2013 --out models/hog
 
-Each trial is scored on folds of --split, in which nobody is on both sides, or on --val-split; never on a test split.
-The figures of the winner flatter it: it was chosen on them.
+Each trial is scored on folds of --split, in which nobody is on both sides, or
+on --val-split; never on a test split. The figures of the winner flatter it: it
+was chosen on them.
 """
 
 from __future__ import annotations
@@ -93,9 +95,11 @@ def main(args: argparse.Namespace) -> int:
         n_trials=args.trials,
         seed=args.seed,
         facts=facts,
-        on_trial=_reporter(args.trials, args.metric),
+        on_trial=_reporter(args.metric),
     )
     _print_table(done, args.metric)
+    if len(done) > args.trials:
+        print(f"{len(done)} trials were done before; --trials {args.trials} asks for no more", file=sys.stderr)
     if len(done) < args.trials:
         print(f"all {len(done)} sets of values were tried", file=sys.stderr)
     if not any(trial.is_whole for trial in done):
@@ -133,11 +137,11 @@ def _learnt(samples: Samples) -> str:
     return f"{samples.dataset} {samples.split} ({len(samples):,} faces)"
 
 
-def _reporter(n_trials: int, metric: str) -> Any:
+def _reporter(metric: str) -> Any:
     """A line for each trial, as it is done."""
     best = [float("-inf")]
 
-    def report(trial: Trial) -> None:
+    def report(trial: Trial, n_trials: int) -> None:
         if trial.error:
             print(f"trial {trial.number} of {n_trials} failed: {trial.error}", file=sys.stderr)
             return
@@ -164,7 +168,7 @@ def _print_table(done: list[Trial], metric: str) -> None:
         table.add_column(name, justify="right")
     table.add_column(f"{metric} %", justify="right")
     scored = [trial for trial in done if not trial.error]
-    for trial in sorted(scored, key=lambda t: (t.was_cut_short, -t.score, t.number))[:SHOWN]:
+    for trial in sorted(scored, key=lambda t: (t.was_cut_short, t.rank))[:SHOWN]:
         values = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in trial.values.values()]
         table.add_row(str(trial.number), *values, f"{100 * trial.score:.1f}" + (" cut" if trial.was_cut_short else ""))
     console = Console(stderr=True)

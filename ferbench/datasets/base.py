@@ -119,7 +119,8 @@ class StoredDataset(ABC):
             index = np.arange(len(content.ids))
         else:
             if name not in self.info.splits:
-                raise UnknownNameError(f"split of {self.info.name}", name, {*self.info.splits, "all"})
+                # Where there are splits, without "all": it is near to "val", and no answer to it.
+                raise UnknownNameError(f"split of {self.info.name}", name, self.info.splits or ("all",))
             index = np.flatnonzero(content.splits == name)
         if not len(index):
             held = ", ".join(f"{split} ({n})" for split, n in self.available_splits().items())

@@ -110,6 +110,7 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Image:
     try:
         # A TIFF reads its tags again, and warns of damaged ones; the other formats are decoded by several threads.
         with _no_warnings() if opened.format == "TIFF" else nullcontext():
+            _refuse_32_bits(opened, name)
             opened.load()
         with _no_warnings():  # damaged EXIF data cost the orientation only
             turned = opened.getexif().get(0x0112, 1) != 1
@@ -128,6 +129,16 @@ def _no_warnings() -> Iterator[None]:
 
 def _sizes(max_pixels: int) -> str:
     return f"{MIN_SIDE}×{MIN_SIDE} pixels to {max_pixels / 1e6:.3g} million pixels"
+
+
+def _refuse_32_bits(image: PillowImage, name: str) -> None:
+    """By what the file declares: its values may be small, and where white lies cannot be told from them."""
+    from PIL import TiffImagePlugin
+
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode != "I":
+        return
+    if (bits := max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))) > 16:
+        raise ImageError(f"{name} has {bits}-bit pixels", expected="8 or 16 bits a channel", fix="convert it")
 
 
 def _as_uint8(image: PillowImage, name: str) -> Image:
@@ -152,9 +163,9 @@ def _from_deep_gray(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]], n
     wide = values.astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
         raise ImageError(
-            f"{name} has 32-bit pixels",
+            f"{name} has pixels out of range",
             got=f"values {wide.min()}..{wide.max()}",
-            expected="8 or 16 bits a channel",
+            expected="0..65535",
             fix="convert it",
         )
     # 65535 / 257 = 255: white stays white.

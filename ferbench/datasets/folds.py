@@ -42,6 +42,14 @@ def subject_folds(samples: Samples, n_folds: int, seed: int = 0) -> list[tuple[I
         raise ParameterError(
             f"cannot make {n_folds!r} folds of {samples.dataset}", expected=f"2 to {len(groups)}, its subjects"
         )
+    labels, counts = np.unique(samples.labels, return_counts=True)
+    if counts.max() < n_folds:  # scikit-learn asks for one class that is in every fold
+        raise ParameterError(
+            f"cannot make {n_folds} folds of {samples.dataset}",
+            got=f"{counts.max()} faces of {labels[counts.argmax()]}, its largest class",
+            expected=f"{n_folds} or more",
+            fix="take fewer folds or more faces",
+        )
     subjects = samples.subjects
     splitter = (StratifiedKFold if subjects is None else StratifiedGroupKFold)(
         n_splits=n_folds, shuffle=True, random_state=seed
@@ -49,13 +57,10 @@ def subject_folds(samples: Samples, n_folds: int, seed: int = 0) -> list[tuple[I
     with warnings.catch_warnings():
         # A class rarer than the number of folds cannot be in each of them; that is a fact of the data, not a fault.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        try:
-            folds = [
-                (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
-                for train, test in splitter.split(np.zeros(len(samples)), samples.labels, subjects)
-            ]
-        except ValueError as error:  # no class has as many members as there are folds
-            raise ParameterError(f"cannot make {n_folds} folds of {samples.dataset}", got=error) from error
+        folds = [
+            (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
+            for train, test in splitter.split(np.zeros(len(samples)), samples.labels, subjects)
+        ]
     if any(len(train) == 0 or len(test) == 0 for train, test in folds):
         raise ParameterError(
             f"{n_folds} folds of {samples.dataset} leave one empty", got=f"{len(groups)} subjects", fix="take fewer"

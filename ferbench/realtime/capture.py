@@ -196,7 +196,7 @@ class LiveCapture(Source):
         index, bad, start = 0, 0, time.perf_counter()
         try:
             while not self._stop.is_set():
-                ok, bgr = self._capture.read()
+                ok, bgr = self._read()
                 if ok and bgr is not None:
                     now = time.perf_counter()
                     self._put(_News(index, (now - start) * 1000, bgr, now))
@@ -214,6 +214,15 @@ class LiveCapture(Source):
             with self._news:
                 self._lost = True
                 self._news.notify_all()
+
+    def _read(self) -> tuple[bool, Any]:
+        """A frame of the device; an error of OpenCV's is a read that failed, as a driver's loss may be one."""
+        import cv2
+
+        try:
+            return self._capture.read()
+        except cv2.error:
+            return False, None
 
     def _put(self, news: _News) -> None:
         with self._news:

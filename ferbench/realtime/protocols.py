@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ferbench.errors import ParameterError
 from ferbench.faces import Faces, Image
 
 if TYPE_CHECKING:
@@ -78,15 +79,22 @@ def load_live_pipeline(
     Raises
     ------
     ParameterError
-        If another ``detector`` is named than that of ``best``, which was measured with it, or of a pipeline object.
+        If it is none of these, or another ``detector`` is named than that of ``best``, which was measured with it, or
+        of a pipeline object.
     """
     from ferbench.pipelines import load_pipeline
     from ferbench.realtime.choice import BEST, check_unnamed, choose_pipeline
 
-    if pipeline == BEST or not isinstance(pipeline, str | os.PathLike):
-        check_unnamed(detector=detector)
     if not isinstance(pipeline, str | os.PathLike):
+        if not hasattr(pipeline, "process"):
+            raise ParameterError(
+                "not a pipeline",
+                got=f"a value of type {type(pipeline).__name__}",
+                expected="a name, a folder or a fitted pipeline",
+            )
+        check_unnamed(detector=detector)
         return pipeline
     if pipeline == BEST:
+        check_unnamed(detector=detector)
         return choose_pipeline().load(on_no_face=on_no_face, device=device)
     return load_pipeline(os.fspath(pipeline), detector=detector, on_no_face=on_no_face, device=device)

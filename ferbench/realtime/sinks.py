@@ -122,6 +122,15 @@ def open_tables(
     return tables
 
 
+def _why_not(path: Path) -> str | None:
+    """Why a file cannot be written, which OpenCV's writer does not tell; None where it can."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        return error.strerror
+    return None
+
+
 def _is_tag_message(line: bytes) -> bool:
     """Whether OpenCV (4.14) says, past its own log, that WebM has no number for VP8; it writes VP8 all the same."""
     return b"OpenCV: FFMPEG: " in line
@@ -163,7 +172,9 @@ class VideoSink:
         self._path, self._fps, self._keep_time = Path(path), fps, keep_time
         if self._path.suffix.lower() not in self.SUFFIXES:
             raise ParameterError(
-                "cannot tell the form of the video from its name", got=str(path), expected=", ".join(self.SUFFIXES)
+                "cannot tell the form of the video from its name",
+                got=str(path) or "''",
+                expected=", ".join(self.SUFFIXES),
             )
         if not 0 < fps <= 1000:
             raise ParameterError("frames a second of a video are out of range", got=fps, expected="above 0, up to 1000")
@@ -238,7 +249,7 @@ class VideoSink:
         if not self._writer.isOpened():
             raise SourceError(
                 f"cannot write {self._path}",
-                got=f"{width}×{height}",
+                got=_why_not(self._path) or f"a frame of {width}×{height}, which the encoder does not take",
                 fix="check that the folder can be written to" + (", or write .mp4" if is_webm else ""),
             )
 

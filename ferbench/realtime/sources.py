@@ -60,7 +60,11 @@ def open_source(spec: SourceSpec | Source) -> Source:
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, bool) or not isinstance(spec, int | str | os.PathLike):
-        raise ParameterError("not a source", got=repr(spec), expected="a camera index, a path or an address")
+        raise ParameterError(
+            "not a source",
+            got=f"a value of type {type(spec).__name__}",
+            expected="a camera index, a path or an address",
+        )
     text = os.fspath(spec) if not isinstance(spec, int) else str(spec)
     if not text:
         raise SourceError("no source", got="an empty text", expected="a camera index, a path or an address")

@@ -68,6 +68,11 @@ class Trial:
         """Whether it was carried to its end."""
         return not self.was_cut_short and not self.error
 
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Sorts the best first, and of equals the earliest: the last digits of a mean of folds are rounding."""
+        return -round(self.score, 9), self.number
+
 
 def tune(
     parts: PipelineParts,
@@ -78,7 +83,7 @@ def tune(
     n_trials: int,
     seed: int,
     facts: dict[str, Any],
-    on_trial: Callable[[Trial], None] | None = None,
+    on_trial: Callable[[Trial, int], None] | None = None,
 ) -> list[Trial]:
     """Search, or go on with a search that was stopped.
 
@@ -97,7 +102,7 @@ def tune(
         What a search must agree with to be gone on with: ``dataset``, ``split`` and ``revision`` of the scored faces,
         ``learnt``, ``scored`` and ``metric``.
     on_trial : callable, optional
-        Called with each :class:`Trial`, those of a resumed search included.
+        Called with each :class:`Trial`, those of a resumed search included, and the number of trials in all.
 
     Returns
     -------
@@ -118,16 +123,17 @@ def tune(
         for stale in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
             study.tell(stale.number, state=optuna.trial.TrialState.FAIL)  # killed at work
         done = _done(optuna, study)
+        n_all = max(n_trials, len(done))
         if on_trial:
             for trial in done:
-                on_trial(trial)
+                on_trial(trial, n_all)
         while len(done) < n_trials and (left := untried(space, [trial.values for trial in done])) != []:
             trial = _propose(optuna, study, space, left, (seed + 1) * 100_003 + len(done))
             _try(optuna, study, trial, parts, scorer)
             done = _done(optuna, study)
             _write(folder, parts, stamp, done)
             if on_trial:
-                on_trial(done[-1])
+                on_trial(done[-1], n_all)
     _write(folder, parts, stamp, done)
     return done
 
@@ -232,7 +238,7 @@ def _write(folder: Path, parts: PipelineParts, stamp: dict[str, Any], done: list
     finished = [trial for trial in done if trial.is_whole]
     if not finished:
         return
-    best = max(finished, key=lambda trial: (trial.score, -trial.number))
+    best = min(finished, key=lambda trial: trial.rank)
     text = preset_text(
         f"{parts.classifier.name}, tuned: the best of {len(done)} trials",
         with_values(parts, best.values).id,

@@ -206,3 +206,49 @@ def test_frames_are_named_in_full_or_refused() -> None:
     assert parse_suite(GOOD).frames is None
     assert parse_suite(f"{GOOD}\nframes: {name}\n").frames == name
     assert "synthetic-stream-<width>x<height>" in refusal(f"{GOOD}\nframes: webcam\n")
+
+
+@pytest.mark.parametrize(
+    ("profile", "entry", "says"),
+    [
+        (None, "test: tset", "line 6: unknown split of synthetic faces 'tset'; did you mean 'test'?"),
+        (None, "protocol: subject-kfold, folds: 90", "line 6: 90 subject-independent folds of synthetic("),
+        ("other", "test: tset", "line 12: unknown split of synthetic faces 'tset'; did you mean 'test'?"),
+    ],
+)
+def test_what_a_data_set_cannot_give_is_said_with_its_line(profile: str | None, entry: str, says: str) -> None:
+    from ferbench.benchmarks.runner import make_plan
+
+    name = '"synthetic(kind=crops, n_train=14, n_val=0, n_test=7)"'
+    own = "test: test" if profile else entry
+    text = f"""\
+schema: 1
+name: x
+pipelines: [{{id: a, features: hog, classifier: knn}}]
+datasets:
+  - {{name: synthetic}}
+  - {{name: {name}, {own}}}
+profiles:
+  quick: {{}}
+  other:
+    datasets:
+      - {{name: synthetic}}
+      - {{name: {name}, {entry}}}
+"""
+    with pytest.raises(InvalidSuiteError) as refused:
+        make_plan(parse_suite(text, source="my.yaml"), profile)
+    assert str(refused.value).startswith(f"my.yaml, {says}")
+    assert "\n" not in str(refused.value)
+
+
+def test_folds_that_no_class_fills_are_refused_before_any_work() -> None:
+    from ferbench.benchmarks.facts import DatasetFacts, SplitFacts
+    from ferbench.benchmarks.plan import expand
+
+    text = "schema: 1\nname: x\ndatasets:\n  - {name: ckplus, protocol: subject-kfold, folds: 9}\n"
+    suite = parse_suite(text + "pipelines: [{id: a, features: hog, classifier: knn}]\n", source="my.yaml")
+    split = SplitFacts(n=14, n_subjects=14, class_counts={"happy": 8, "sad": 6})
+    about = {"title": "", "kind": "crops", "is_synthetic": False, "revision": "r", "licence": ""}
+    facts = DatasetFacts(spec="ckplus", labels=["happy", "sad"], splits={"all": split}, **about)
+    with pytest.raises(InvalidSuiteError, match=r"my.yaml, line 4: 9 .*: got 8 faces of happy, its largest class"):
+        expand(suite, None, {"ckplus": facts}, machine="m")

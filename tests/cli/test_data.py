@@ -125,3 +125,9 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, message, capsys):
     assert captured.out == ""
     assert message in captured.err
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("given", "named"), [(["--path", "x"], "--path x"), (["fer2013"], "fer2013")])
+def test_a_list_of_all_takes_neither_a_path_nor_a_name(given: list[str], named: str, capsys):
+    assert main(["data", "list", *given]) == 2
+    assert f"lists every dataset: got {named}; describe one with ferbench data stats" in capsys.readouterr().err

@@ -47,6 +47,11 @@ def frames_in(path: Path) -> int:
     return n
 
 
+def test_one_frame_is_not_told_as_several(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["live", SMALL, "--pipeline", model, "--headless", "--max-frames", "1"]) == 0
+    assert "1 frame in" in capsys.readouterr().err
+
+
 def test_a_run_writes_tidy_table_and_film_and_a_summary(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     table, film = tmp_path / "t.csv", tmp_path / "film.mp4"
     code = main(["live", SMALL, "--pipeline", model, "--headless", "--csv", str(table), "--out", str(film)])

@@ -196,6 +196,77 @@ def test_a_table_is_not_written_over_a_picture(
         assert f"{message}: got {table}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", [["predict", "a.png"], ["live", "synthetic", "--headless"]])
+def test_a_table_without_a_name_is_told_as_such(verb: list[str], capsys) -> None:
+    assert main([*verb, "--csv", ""]) == 2
+    assert "a table is a file: got '', expected such as faces.csv" in capsys.readouterr().err
+
+
+def test_annotating_into_a_folder_that_is_read_is_refused(model: str, folder: Path, tmp_path: Path, capsys) -> None:
+    table = tmp_path / "t.csv"
+    for place in (folder, folder / "deep" / ".."):
+        command = ["predict", str(folder), "--pipeline", model, "--csv", str(table), "--annotate", str(place)]
+        assert main(command) == 2
+        assert "annotated pictures would be read by the next command: got --annotate" in capsys.readouterr().err
+    assert not table.exists()
+    assert len(list(folder.rglob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("a-file", "go into a folder: got a-file, a file"), ("a-file/in", "got a-file, a file"), ("", "got ''")],
+)
+def test_a_place_that_is_no_folder_is_refused_before_any_work(
+    model: str, folder: Path, place: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(folder)
+    Path("a-file").touch()
+    assert main(["predict", "a.png", "--pipeline", model, "--csv", "t.csv", "--annotate", place]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("t.csv").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_any_work(model: str, folder: Path, tmp_path: Path, capsys):
+    table = tmp_path / "t.csv"
+    command = ["predict", str(folder), "--pipeline", model, "--csv", str(table), "--annotate", "/proc/annotated"]
+    assert main(command) == 2
+    assert "cannot write annotated pictures into /proc/annotated: got " in capsys.readouterr().err
+    assert not table.exists()
+
+
+def test_a_picture_that_cannot_be_annotated_is_named_and_ends_no_batch(
+    model: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "annotated"
+    out.mkdir()
+    (out / "deep").touch()
+    command = ["predict", str(folder), "--pipeline", model, "--csv", "-", "--annotate", str(out)]
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert f"cannot write {out / 'deep' / 'a.png'}: got " in printed.err
+    assert printed.err.splitlines()[-1] == "1 of 3 failed"
+    assert len(table_of(printed.out)) == 3
+    assert (out / "wall.png").is_file()
+
+
+def test_who_interrupts_is_told_how_far_it_came(
+    model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    from ferbench.datasets import decode
+
+    def read(path: Path) -> object:
+        if path.name == "wall.png":
+            raise KeyboardInterrupt
+        return read_image(path)
+
+    read_image = decode.read_image
+    monkeypatch.setattr(decode, "read_image", read)
+    table = tmp_path / "t.csv"
+    assert main(["predict", str(folder), "--pipeline", model, "--csv", str(table)]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == f"stopped: 2 of 3 files are in {table}"
+    assert len(pd.read_csv(table)) == 2
+
+
 def test_annotating_into_the_same_folder_keeps_the_originals(
     model: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -65,9 +65,10 @@ def test_exif_orientation_is_honoured(scene):
     assert turned[5, 35].argmax() == 0  # red went from the top left to the top right
 
 
-def test_sixteen_bit_gray_is_scaled_to_the_full_range():
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bit_gray_is_scaled_to_the_full_range(form):
     deep = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (16, 1))
-    result = read_image(encoded(Pillow.fromarray(deep)))
+    result = read_image(encoded(Pillow.fromarray(deep), form))
     assert result.dtype == np.uint8
     assert (result.min(), result.max()) == (0, 255)
     np.testing.assert_allclose(result, deep / 257, atol=0.51)
@@ -117,6 +118,13 @@ def test_just_under_the_limit_raises_no_warning():
 def test_a_decompression_bomb_is_refused():
     with pytest.raises(ImageError, match="too large"):
         read_image(png_header(100_000, 100_000))
+
+
+@pytest.mark.parametrize("largest", [255, 60_000, 2**31 - 1])
+def test_32_bit_pixels_are_refused_whatever_their_values(largest):
+    deep = np.tile(np.linspace(0, largest, 64).astype(np.int32), (16, 1))
+    with pytest.raises(ImageError, match=r"face.tif has 32-bit pixels: expected 8 or 16 bits a channel; convert it"):
+        read_image(encoded(Pillow.fromarray(deep), "TIFF"), name="face.tif")
 
 
 def test_floating_point_pixels_are_refused():

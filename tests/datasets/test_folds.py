@@ -74,3 +74,10 @@ def test_an_impossible_number_of_folds_is_refused(n_folds):
     samples = samples_of(["happy"] * 8, ["S1", "S2", "S3", "S4"] * 2)
     with pytest.raises(ParameterError, match="2 to 4, its subjects"):
         subject_folds(samples, n_folds)
+
+
+@pytest.mark.parametrize("subjects", [None, [f"S{k}" for k in range(7)]])
+def test_more_folds_than_faces_of_any_class_are_refused_in_our_words(subjects):
+    samples = samples_of(["happy"] * 4 + ["sad"] * 3, subjects)
+    with pytest.raises(ParameterError, match=r"got 4 faces of happy, its largest class, expected 5 or more; take"):
+        subject_folds(samples, 5)

@@ -44,6 +44,12 @@ def test_split_folders_become_splits(tree):
     assert len(dataset.split("all")) == 4
 
 
+def test_of_a_split_that_is_not_there_the_others_are_named(tree):
+    dataset = ImageTree(tree("train/happy", "train/sad", "test/happy", "test/sad"))
+    with pytest.raises(FerbenchError, match="unknown split of faces 'val'; known: test, train"):
+        dataset.split("val")
+
+
 def test_a_tree_without_splits_has_only_all(tree):
     dataset = ImageTree(tree("happy", "sad"))
     assert dataset.info.splits == ()

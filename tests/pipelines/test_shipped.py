@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -56,6 +57,12 @@ def test_its_card_says_what_it_must_not_be_used_for(name: str) -> None:
     card = (shipped()[name] / "CARD.md").read_text(encoding="utf-8")
     for words in ("An expression is not an emotion", "must not be", "rights in the data", "temperature", "low-light"):
         assert words in card
+
+
+@each
+def test_its_card_leads_to_what_the_corruptions_are(name: str) -> None:
+    card = (shipped()[name] / "CARD.md").read_text(encoding="utf-8")
+    assert re.findall(r"\[what they\s+are\]\(([^)]*)\)", card) == ["../../../../docs/robustness.md"]
 
 
 @pytest.mark.deep

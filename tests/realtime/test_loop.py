@@ -174,6 +174,16 @@ def test_mistakes_are_told_before_the_first_frame(
         stream(**({"source": "synthetic", "pipeline": pipeline} | kwargs))
 
 
+@pytest.mark.parametrize("value", [3, None, np.zeros((50, 50))])
+def test_what_is_no_pipeline_is_told_in_one_line(value: Any):
+    with pytest.raises(ParameterError) as refused:
+        stream("synthetic", value)
+    kind = type(value).__name__
+    assert str(refused.value) == (
+        f"not a pipeline: got a value of type {kind}, expected a name, a folder or a fitted pipeline"
+    )
+
+
 def test_memory_stays_flat_over_some_hundred_frames(pipeline: Any):
     import psutil
 

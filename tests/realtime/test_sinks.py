@@ -175,7 +175,14 @@ def test_a_lost_camera_does_not_fill_the_disk_with_its_last_picture(tmp_path: Pa
     assert sink.n_frames <= 102
 
 
+def test_why_a_film_cannot_be_written_is_told():
+    with pytest.raises(SourceError, match=r"cannot write /proc/out\.mp4: got No such file or directory; check"):
+        VideoSink("/proc/out.mp4", 10.0).write(np.zeros((16, 16, 3), np.uint8))
+
+
 def test_a_film_needs_a_known_ending_and_rate(tmp_path: Path):
+    with pytest.raises(ParameterError, match=r"from its name: got '', expected \.mp4"):
+        VideoSink("", 25.0)
     with pytest.raises(ParameterError, match=r"\.mp4, \.m4v"):
         VideoSink(tmp_path / "out.txt", 25.0)
     with pytest.raises(ParameterError, match="out of range: got 0"):

@@ -206,9 +206,9 @@ def test_a_camera_that_is_not_there_is_an_error():
     assert "cannot open camera 97" in refused("97")
 
 
-@pytest.mark.parametrize("spec", [None, 1.5, True, b"clip.mp4"])
+@pytest.mark.parametrize("spec", [None, 1.5, True, b"clip.mp4", np.zeros((4, 4, 3))])
 def test_what_cannot_be_a_source_is_refused(spec: object):
-    assert "not a source" in refused(spec)
+    assert f"not a source: got a value of type {type(spec).__name__}, expected a camera index" in refused(spec)
 
 
 def test_an_empty_text_is_no_source():
@@ -294,6 +294,16 @@ def test_a_camera_lost_for_good_is_reported():
     with pytest.raises(SourceError, match="fake was lost"), source:
         list(source)
     assert camera.released
+
+
+def test_a_camera_whose_reading_raises_is_opened_again():
+    class Broken(FakeCamera):
+        def read(self) -> tuple[bool, npt.NDArray[np.uint8] | None]:
+            raise cv2.error("ioctl")
+
+    opened = iter([Broken(), FakeCamera(0.001)])
+    with LiveCapture("fake", lambda: next(opened), retry_pause_s=0.01) as source:
+        assert len([frame for frame, _ in zip(source, range(3), strict=False)]) == 3
 
 
 def test_an_interrupted_camera_stops_waiting():

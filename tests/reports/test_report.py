@@ -91,6 +91,12 @@ def renamed(summary: Summary, name: str) -> Summary:
     return summary.model_copy(update=changes | {"command": name, "environment": {name: name}})
 
 
+def test_frames_are_named_as_several(html: str, markdown: str) -> None:
+    for page in (html, markdown):
+        assert "; frames: " in page
+        assert "a frame is" not in page
+
+
 def table_widths(markdown: str) -> list[set[int]]:
     """Numbers of cells of the lines of each table."""
     tables, current = [], set[int]()

@@ -206,6 +206,40 @@ def test_no_set_of_values_is_tried_twice_also_after_a_stop(tmp_path: Path) -> No
     assert untried((parse_dimension("C=0.1:10:log"),), []) is None
 
 
+def test_of_equal_sets_the_earliest_wins_whatever_rounding_says(tmp_path: Path) -> None:
+    facts = {"metric": "accuracy", "scored": "nothing", "dataset": "d", "split": "train", "revision": "r"}
+    scores = iter((0.3499999999999999, 0.35000000000000003, 0.35))
+
+    class Scripted:
+        def score(self, parts, report) -> float:
+            return next(scores)
+
+    space = (parse_dimension("n_neighbors=1:3"),)
+    first, *_ = tune(parse_pipeline_id("hog/knn"), space, Scripted(), tmp_path, n_trials=3, seed=0, facts=facts)
+    assert f"n_neighbors: {first.values['n_neighbors']}\n" in (tmp_path / "best.yaml").read_text()
+
+
+def test_fewer_trials_than_were_done_are_counted_as_they_are(searched: Path, capsys) -> None:
+    assert main([*KNN, "--trials", "2", "--out", str(searched)]) == 0
+    said = capsys.readouterr().err
+    assert "trial 4 of 4: " in said
+    assert "4 trials were done before; --trials 2 asks for no more" in said
+
+
+def test_more_folds_than_faces_of_a_class_are_one_line_of_ours(tmp_path: Path, capsys) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label in ("happy", "sad"):
+        (tmp_path / "faces" / "train" / label).mkdir(parents=True)
+        for k in range(4):
+            Image.fromarray(rng.integers(0, 255, (48, 48), np.uint8)).save(tmp_path / f"faces/train/{label}/{k}.png")
+    command = ["tune", "hog/knn", "--dataset", str(tmp_path / "faces"), "--folds", "5", "--out", str(tmp_path / "x")]
+    assert main(command) == 2
+    says = "got 4 faces of happy, its largest class, expected 5 or more; take fewer folds or more faces\n"
+    assert capsys.readouterr().err.endswith(says)
+
+
 def test_a_preset_file_goes_round(tmp_path: Path) -> None:
     pipeline = "haar/se-resnet(blocks=(1, 2), dropout=0.2, learning_rate=2e-05, stem=stride)@litert"
     (tmp_path / "mine.yaml").write_text(preset_text("mine", pipeline))

@@ -197,9 +197,12 @@ def _add_live(app: Flask, service: Service) -> None:
 
 
 def _uploaded_file() -> FileStorage:
-    """The form's file."""
+    """The form's file; of several, none is dropped in silence."""
     from flask import request
 
+    n = sum(len(files) for _, files in request.files.lists())
+    if n > 1:
+        raise RequestError(400, "one file a request", got=f"{n} files", fix="send a request for each")
     file = request.files.get("file")
     if file is None:
         raise RequestError(

@@ -41,6 +41,12 @@ def test_a_face_is_found_where_it_is_and_named(client, square):
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=3e-4)
 
 
+@pytest.mark.parametrize("address", ["predict", "videos"])
+def test_two_files_in_one_request_are_refused(client, square, address):
+    two = {"file": [(io.BytesIO(square(204)), "a.png"), (io.BytesIO(square(204)), "b.png")]}
+    assert_problem(client.post(f"/api/v1/{address}", data=two), 400, "one file a request: got 2 files")
+
+
 def test_a_photograph_without_a_face_is_an_answer(client, square):
     answer = client.post("/api/v1/predict", data=upload(square(0)))
     assert (answer.status_code, answer.get_json()["faces"]) == (200, [])
