@@ -59,6 +59,17 @@ class _Parser(argparse.ArgumentParser):
         raise FerbenchError(message, fix=f"see '{self.prog} --help'")
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps paragraphs to the terminal's width, and leaves those with indented lines, such as examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip("\n").split("\n\n")
+        return "\n\n".join(
+            one if "\n  " in f"\n{one}" else argparse.HelpFormatter._fill_text(self, one, width, indent)
+            for one in paragraphs
+        )
+
+
 def _top_parser() -> _Parser:
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {line}" for verb, line in VERBS.items()]
@@ -80,7 +91,7 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
     parser = _Parser(
         prog=f"ferbench {verb}",
         description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     module.configure(parser)
     code: int = module.main(parser.parse_args(arguments))

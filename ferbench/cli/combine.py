@@ -2,8 +2,10 @@
 
   ferbench combine models/a models/b --out models/both
   ferbench combine models/a --mirror --out models/mirrored
-  ferbench combine accurate models/b --shares 1 0.5 --mirror --calibrate --val-split val --out models/both
-  ferbench combine tiny models/on-from-tiny --weights --shares 1 3 --out models/mean
+  ferbench combine accurate models/b --shares 1 0.5 --mirror \\
+      --val-split val --calibrate --out models/both
+  ferbench combine tiny models/on-from-tiny --weights --shares 1 3 \\
+      --out models/mean
 
 Nothing is learnt but, with --calibrate, the one temperature. What comes out is a saved pipeline like any other: export
 it, benchmark it, run it live. It takes as long as its members together, with --mirror twice as long, and with --weights

@@ -1,7 +1,7 @@
 """Score detectors by themselves: recall, false alarms, overlap with true boxes, time, and recall for each expression.
 
   ferbench detectors
-  ferbench detectors haar "haar(cascade=alt2)" "dlib-hog(upsample=1)" --limit 100
+  ferbench detectors haar "haar(cascade=alt2)" "dlib-hog(upsample=1)"
   ferbench detectors haar dlib-hog --dataset lfw-emotions --csv detectors.csv
   ferbench detectors dlib-cnn --dataset synthetic --split test --json
 

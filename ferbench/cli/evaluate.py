@@ -2,9 +2,9 @@
 
   ferbench evaluate tiny --dataset fer2013 --split val
   ferbench evaluate models/mini --dataset fer2013 --split test --json
-  ferbench evaluate tiny --dataset my-photos/ --split all --contempt drop --items items.csv
+  ferbench evaluate tiny --dataset my-photos/ --split all --items items.csv
   ferbench evaluate tiny --dataset fer2013 --split val --corruptions
-  ferbench evaluate tiny --dataset fer2013 --split val --corruptions noise,low-light,jpeg
+  ferbench evaluate tiny --dataset fer2013 --split val --corruptions noise,jpeg
 
 A missed face counts as wrong. With --json, standard output holds one JSON object and nothing else.
 """

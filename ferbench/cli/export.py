@@ -2,7 +2,8 @@
 
   ferbench export models/mini --to onnx --out models/mini-onnx
   ferbench export models/mini --to litert --quantize int8 --out models/mini-int8
-  ferbench export models/mini --to litert --quantize dynamic --out models/mini --dataset fer2013 --split val
+  ferbench export models/mini --to litert --quantize dynamic \\
+      --dataset fer2013 --split val --out models/mini
 
 Both classify the held-out faces of the data that the network learnt from, or of --dataset. Where they differ by more
 than a limit nothing is written and the exit code is 3.

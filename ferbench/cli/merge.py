@@ -2,7 +2,8 @@
 
 Scores of the same cell must agree; timings stay apart, machine by machine. The runs are left as they are.
 
-  ferbench merge runs/20261120T1015_fer2013_1f0c mnt/laptop/20261120T1130_fer2013_77ab --out runs/both
+  ferbench merge runs/20261120T1015_fer2013_1f0c \\
+      mnt/laptop/20261120T1130_fer2013_77ab --out runs/both
 """
 
 from __future__ import annotations

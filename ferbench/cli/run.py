@@ -2,8 +2,8 @@
 
 What is done stays done: the same command goes on where it was stopped, and answers at once when all is done.
 
-  ferbench run quick                                  the suite that needs no download
-  ferbench run suites/fer2013.yaml --plan             what would be done, and how long it takes
+  ferbench run quick                        the suite that needs no download
+  ferbench run suites/fer2013.yaml --plan   what would be done, in what time
   ferbench run suites/fer2013.yaml --profile full --jobs 4
   ferbench run suites/ckplus.yaml --scheduler tcp://host:8786
 """

@@ -1,13 +1,15 @@
 """Describe whatever has a name here.
 
-ferbench show lbp              a component: what it is, its parameters and their defaults
-ferbench show fer2013          a dataset: labels, splits, licence, the files that are looked for
-ferbench show haar-lbp-svm     a pipeline, preset or shipped
-ferbench show quick            a suite
-ferbench show FB007            a check: what it finds, why it matters, what to do
-ferbench show suite-schema     the JSON Schema of suite files, for editors
-ferbench show runs/latest      a run
-ferbench show models/mini      a saved pipeline
+  ferbench show lbp            a component: what it is, its parameters
+  ferbench show fer2013        a dataset: labels, splits, licence, files
+  ferbench show haar-lbp-svm   a pipeline, preset or shipped
+  ferbench show quick          a suite
+  ferbench show FB007          a check: what it finds, why it matters
+  ferbench show suite-schema   the JSON Schema of suite files, for editors
+  ferbench show runs/latest    a run
+  ferbench show models/mini    a saved pipeline
+
+With --json, standard output holds one JSON object and nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Measure smoothings over time: flicker, lag and accuracy on streams whose truth is known.
 
   ferbench temporal
-  ferbench temporal --pipeline accurate --dataset ckplus --people 48 --out temporal/
-  ferbench temporal --smooth mean:10 ema:100ms+hysteresis:0.2 --conditions light --json
+  ferbench temporal --pipeline accurate --dataset ckplus --people 48 --out out/
+  ferbench temporal --smooth mean:10 ema:100ms+hysteresis:0.2 --json
 
 The pipeline goes over each stream once; its answers are kept in the cache, and every smoothing is replayed over them.
 Interrupted, the command goes on where it stopped. --dataset takes faces with subjects, whose people are put in motion;

@@ -1,9 +1,12 @@
 """Fit a pipeline on a dataset and save it; a network goes on where a stopped training left off.
 
   ferbench train haar-lbp-svm --dataset fer2013 --out models/lbp
-  ferbench train haar-mini-xception --dataset fer2013 --val-split val --out models/mini
-  ferbench train haar-se-resnet --set epochs=60 --dataset fer2013 --soft-labels 0.3 --out models/mine
-  ferbench train haar-se-resnet --dataset fer2013 --teacher models/mine --distil 0.5 --out models/small
+  ferbench train haar-mini-xception --dataset fer2013 --val-split val \\
+      --out models/mini
+  ferbench train haar-se-resnet --set epochs=60 --dataset fer2013 \\
+      --soft-labels 0.3 --out models/mine
+  ferbench train haar-se-resnet --dataset fer2013 --teacher models/mine \\
+      --distil 0.5 --out models/small
 
 PIPELINE may also be a YAML file like those of the presets. The validation split is scored once at the end and, where
 it holds crops, after every epoch of a network. It chooses nothing, unless the recipe has schedule=plateau,

@@ -72,7 +72,7 @@ def test_every_verb_has_a_module_whose_help_says_what_it_does(name, capsys):
     assert sys.modules[f"ferbench.cli.{name}"].__doc__.strip().splitlines()[0].split()[0] in text
 
 
-@pytest.mark.parametrize("name", ["compare", "data", "live", "predict", "report", "serve", "tune"])
+@pytest.mark.parametrize("name", VERBS)
 def test_what_help_says_of_a_verb_fits_into_80_columns_as_plain_text(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
