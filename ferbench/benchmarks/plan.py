@@ -12,7 +12,8 @@ from ferbench.benchmarks.facts import DatasetFacts
 from ferbench.benchmarks.pretrained import SavedPipeline, check_saved
 from ferbench.benchmarks.records import PublishedFigures
 from ferbench.benchmarks.rows import Row, rows_of
-from ferbench.benchmarks.suite import DatasetEntry, Profile, Suite, parse_device
+from ferbench.benchmarks.suite import Suite, parse_device
+from ferbench.benchmarks.suite_entries import DatasetEntry, Profile
 from ferbench.benchmarks.transfer import Refusal, Target, corruption_cells, fitted_transfers, saved_transfer
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.spec import Family

@@ -10,7 +10,8 @@ from ferbench.benchmarks.cells import PipelineSpec, digest
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline
 from ferbench.benchmarks.records import PublishedFigures
-from ferbench.benchmarks.suite import PipelineEntry, PipelineOverride, Suite
+from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.suite_entries import PipelineEntry, PipelineOverride
 from ferbench.errors import InvalidSuiteError, UnknownNameError
 from ferbench.pipelines.preset import PresetInfo, presets
 from ferbench.pipelines.spec import PipelineParts, complete, parse_pipeline_id

@@ -22,7 +22,8 @@ from ferbench.benchmarks.progress import RunProgress
 from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.rounds import time_cells
 from ferbench.benchmarks.store import Run, write_atomically
-from ferbench.benchmarks.suite import DatasetEntry, Suite
+from ferbench.benchmarks.suite import Suite
+from ferbench.benchmarks.suite_entries import DatasetEntry
 from ferbench.benchmarks.suite_file import parse_suite
 from ferbench.benchmarks.summary_file import OtherVersionError
 from ferbench.benchmarks.work import check_component

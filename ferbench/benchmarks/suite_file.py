@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.shifts import Corruptions, Cross
-from ferbench.benchmarks.suite import DatasetEntry, PipelineEntry, PipelineOverride, PlacedError, Profile, Suite
+from ferbench.benchmarks.suite import PlacedError, Suite
+from ferbench.benchmarks.suite_entries import DatasetEntry, PipelineEntry, PipelineOverride, Profile
 from ferbench.errors import InvalidSuiteError, suggestion
 
 __all__ = ["bundled_suites", "find_suite", "parse_suite", "read_suite"]

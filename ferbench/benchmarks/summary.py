@@ -34,7 +34,7 @@ from ferbench.benchmarks.searches import SearchSummary
 from ferbench.benchmarks.significance import friedman_nemenyi
 from ferbench.benchmarks.statistics import bootstrap
 from ferbench.benchmarks.store import Run, utc_now, write_atomically
-from ferbench.benchmarks.suite import DatasetEntry
+from ferbench.benchmarks.suite_entries import DatasetEntry
 from ferbench.benchmarks.summary_file import summary_bytes
 from ferbench.benchmarks.timing_summary import summarise_latency
 from ferbench.benchmarks.transfer_summary import generalisation, summarise_transfers
