@@ -235,7 +235,7 @@ def _settings(args: argparse.Namespace, dataset: str) -> dict[str, Any]:
     """What the targets are made of: the command line's word, else that of a preset made for this data set."""
     own = _preset_training(args)
     if own and own.pop("dataset") != dataset:
-        print(f"the targets of {args.pipeline} are for another data set; learning from labels alone", file=sys.stderr)
+        print(f"the targets of {args.pipeline} are for another data set, and left out", file=sys.stderr)
         own = {}
     settings = own | _given(args)
     if settings.get("teachers"):
