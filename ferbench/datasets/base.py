@@ -20,6 +20,7 @@ from ferbench.errors import DataError, ParameterError, UnknownNameError
 from ferbench.faces import Image
 from ferbench.labels import FER7
 from ferbench.samples import DatasetInfo, LazyImages, Samples
+from ferbench.specs import Spec
 
 __all__ = ["ContemptChoice", "ContemptDataset", "StoredDataset", "skipped_warning"]
 
@@ -165,10 +166,13 @@ class ContemptDataset(StoredDataset):
 
     @cached_property
     def info(self) -> DatasetInfo:
-        """What is known of the dataset, with the labels that were asked for."""
+        """What is known of the dataset, with the labels that were asked for; records name it by what was."""
         info = self._info()
+        if self.contempt == "keep":
+            return info
+        name = str(Spec(info.name, {"contempt": self.contempt}))
         # Official counts have contempt among them.
-        return info if self.contempt == "keep" else replace(info, label_space=FER7, official_counts={})
+        return replace(info, name=name, label_space=FER7, official_counts={})
 
     def _info(self) -> DatasetInfo:
         return self.known

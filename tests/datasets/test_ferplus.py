@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+from ferbench.datasets import has_learnt_from
 from ferbench.datasets.ferplus import FERPlus, filter_majority, filter_probability
 from ferbench.errors import DataError, DatasetNotFoundError, ParameterError
 from ferbench.labels import FER7
@@ -163,6 +164,9 @@ def test_contempt_is_left_out_or_counted_as_another_expression(fer, fer_csv, tmp
     kept = before.labels != "contempt"
     assert made.revision == whole.revision
     assert made.info.label_space is after.label_space is FER7
+    assert after.dataset == f"ferplus(contempt={contempt})"
+    assert has_learnt_from({"dataset": "ferplus", "split": "all", "revision": whole.revision}, **faces_of(after))
+    assert has_learnt_from(faces_of(after), dataset="fer2013", revision="", split="train")
     if contempt == "drop":
         assert after.ids.tolist() == before.ids[kept].tolist()
         assert made.excluded == {**whole.excluded, "contempt": 1}
@@ -177,6 +181,10 @@ def test_contempt_is_left_out_or_counted_as_another_expression(fer, fer_csv, tmp
     assert after.vote_counts.sum(axis=1).tolist() == [10] * len(after)
     assert sum(made.available_splits().values()) == len(after)
     assert pickle.loads(pickle.dumps(made)).contempt == contempt
+
+
+def faces_of(samples) -> dict[str, str]:
+    return {"dataset": samples.dataset, "split": samples.split, "revision": samples.revision}
 
 
 def test_votes_for_contempt_go_where_its_faces_go(fer, fer_csv, tmp_path) -> None:

@@ -73,7 +73,8 @@ def trace_person(
     seed : int
     seconds, fps : float
     """
-    key: dict[str, Any] = {"stream": "person", "who": who, "revision": revision, "labels": list(pictures)}
+    key: dict[str, Any] = {"stream": "person", "who": who, "revision": revision}
+    key["pictures"] = {label: len(of_it) for label, of_it in pictures.items()}
     key |= {"condition": _key(condition), "seed": seed, "seconds": seconds, "fps": fps}
 
     def compute() -> Trace:
