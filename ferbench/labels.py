@@ -36,7 +36,8 @@ ContemptPolicy = Literal["error", "drop", "disgust", "neutral"]
 """What becomes of contempt in a space without it. There is no default: the literature does all four."""
 
 _CONTEMPT_FIX = (
-    "choose a contempt policy, drop, disgust or neutral: 'ferplus(contempt=drop)' for 'ferplus', or --contempt drop"
+    "choose a contempt policy, drop, disgust or neutral: contempt=drop in the data set's brackets (evaluate has "
+    "--contempt, too)"
 )
 
 _ALIASES = {

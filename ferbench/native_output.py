@@ -70,6 +70,8 @@ def output_held_back(*numbers: int, is_noise: Callable[[bytes], bool]) -> Iterat
 def import_quietly(name: str, *, is_noise: Callable[[bytes], bool]) -> None:
     """Once a module is imported, by whomever, keep noise that native code writes to stderr meanwhile from the terminal.
 
+    Of a process that native code ends meanwhile, what it wrote is lost.
+
     Parameters
     ----------
     name : str

@@ -84,7 +84,7 @@ def detector_notes(plan: Plan, cells: Iterable[Cell]) -> list[str]:
     for spec, facts in plan.facts.items():
         here = [cell for cell in chosen if cell.dataset == spec]
         detectors = sorted({cell.pipeline.detector for cell in here} - {_NO_DETECTOR})
-        blind = list(dict.fromkeys(cell.row for cell in here if cell.pipeline.detector == _NO_DETECTOR))
+        blind = list(dict.fromkeys(cell.row for cell in here if _looks_without_detector(cell, plan)))
         if facts.kind == "crops" and detectors:
             notes.append(f"{spec} holds face crops: the detector is bypassed ({', '.join(detectors)})")
         if facts.kind == "photos" and blind:
@@ -94,6 +94,11 @@ def detector_notes(plan: Plan, cells: Iterable[Cell]) -> list[str]:
                 "name one, such as 'detector: haar'"
             )
     return notes
+
+
+def _looks_without_detector(cell: Cell, plan: Plan) -> bool:
+    is_ours = cell.row not in plan.saved and plan.families[cell.row] != "baseline"
+    return is_ours and cell.pipeline.detector == _NO_DETECTOR
 
 
 def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) -> str:

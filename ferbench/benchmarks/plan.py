@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -210,7 +211,7 @@ def _dataset_cells(
     train, test, whole = entry.train or "", entry.test, None
     if entry.protocol == "subject-kfold":
         n_folds = budget.folds or entry.folds or 2
-        _check_folds(suite, entry, facts, n_folds)
+        _check_folds(suite, entry, facts, n_folds, budget.limit)
         folds = [{"fold": i, "n_folds": n_folds} for i in range(n_folds)]
         # A limit cuts the whole set before it is folded, so that training and scored faces come from one cut.
         train, test, whole = "all", "all", budget.limit
@@ -244,11 +245,12 @@ def _dataset_cells(
     return cells
 
 
-def _check_folds(suite: Suite, entry: DatasetEntry, facts: DatasetFacts, n_folds: int) -> None:
-    """Refuse more folds than there are subjects, or faces of the largest class."""
+def _check_folds(suite: Suite, entry: DatasetEntry, facts: DatasetFacts, n_folds: int, limit: int | None) -> None:
+    """Refuse more folds than there are subjects, or faces of the largest class, within a limit in its proportion."""
     everybody = facts.splits["all"]
-    counts = everybody.class_counts
-    label, largest = max(counts.items(), key=lambda item: item[1], default=("", everybody.n))
+    label, largest = max(everybody.class_counts.items(), key=lambda item: item[1], default=("", everybody.n))
+    if limit is not None and limit < everybody.n:
+        largest = math.ceil(limit * largest / everybody.n)
     if everybody.n_subjects is None:
         got = "no known subjects"
     elif everybody.n_subjects < n_folds:

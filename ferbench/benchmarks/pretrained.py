@@ -92,7 +92,7 @@ class SavedPipeline:
             n=known["n"] if isinstance(known.get("n"), int) else None,
             calibrated_on=f"{tuned.get('dataset')} {tuned.get('split')}" if isinstance(tuned, dict) else None,
             calibrated_revision=_text(tuned.get("revision")) if isinstance(tuned, dict) else None,
-            compared_on=[Compared.model_validate(one) for one in compared_on(known)],
+            compared_on=[_compared(one) for one in compared_on(known)],
             ancestors=[_ancestor(one) for one in ancestors_of(known)],
         )
 
@@ -118,6 +118,16 @@ def _ancestor(record: dict[str, Any]) -> Ancestor:
         dataset=_text(record.get("dataset")),
         split=_text(record.get("split")),
         revision=_text(record.get("revision")),
+    )
+
+
+def _compared(record: dict[str, Any]) -> Compared:
+    n = record.get("n_candidates")
+    return Compared(
+        dataset=str(record.get("dataset")),
+        split=str(record.get("split")),
+        revision=_text(record.get("revision")),
+        n_candidates=n if isinstance(n, int) else None,
     )
 
 

@@ -155,7 +155,7 @@ class Compared(Record):
     dataset: str
     split: str
     revision: str | None = None
-    n_candidates: int
+    n_candidates: int | None = None
 
 
 class Pretrained(Record):

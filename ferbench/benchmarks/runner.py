@@ -32,6 +32,7 @@ from ferbench.errors import (
     DataError,
     DatasetNotFoundError,
     InvalidSuiteError,
+    LabelError,
     ModelFileError,
     ParameterError,
     RunError,
@@ -109,7 +110,7 @@ def _read_facts(suite: Suite, entry: DatasetEntry) -> DatasetFacts:
         return dataset_facts(entry.name, needed_splits(suite, entry))
     except DatasetNotFoundError:  # its own message says where to get it; nothing in the suite is wrong
         raise
-    except (DataError, ParameterError, UnknownNameError) as error:
+    except (DataError, LabelError, ParameterError, UnknownNameError) as error:
         raise InvalidSuiteError(f"{suite.dataset_place(entry.name)}: {error}") from error
 
 

@@ -125,11 +125,11 @@ def _print_warning(
 
 def _quieten_libraries() -> None:
     """Show ferbench's own warnings as one line each, and no library's; ``python -W`` restores them all."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ log: CPU features, missing CUDA
-    # What TensorFlow 2.21 logs before it looks at that.
-    import_quietly(
-        "keras", is_noise=lambda line: line.startswith((b"I0000 ", b"WARNING: All log messages before absl"))
-    )
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ log: CPU features, missing CUDA
+    if level != "0":  # TensorFlow 2.21 logs some lines before it looks at that
+        import_quietly(
+            "keras", is_noise=lambda line: line.startswith((b"I0000 ", b"WARNING: All log messages before absl"))
+        )
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", module=r"ferbench(\.|$)")

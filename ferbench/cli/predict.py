@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_written
-from ferbench.cli.tables import check_folder, check_table, make_folder
+from ferbench.cli.tables import check_picture_folder, check_table, make_folder
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def main(args: argparse.Namespace) -> int:
     failed = [_complain(message) for message in missing]
     if not jobs:
         return 2
+    pipeline, intro = load_stream_pipeline(args)
     if args.annotate is not None:
         make_folder(args.annotate, "annotated pictures")
-    pipeline, intro = load_stream_pipeline(args)
     for line in intro:
         print(line, file=sys.stderr)
     failed += _predict_all(args, pipeline, smoothing, jobs)
@@ -76,9 +76,10 @@ def _check(args: argparse.Namespace) -> None:
         check_table(table)
     if args.annotate is None:
         return
-    check_folder(args.annotate, "annotated pictures")
+    check_picture_folder(args.annotate, "annotated pictures")
     place = Path(args.annotate).resolve()
-    if any(Path(text).is_dir() and Path(text).resolve() == place for text in args.paths):
+    folders = [Path(text).resolve() for text in args.paths if Path(text).is_dir()]
+    if any(folder.is_relative_to(place) for folder in folders):
         raise ParameterError(
             "annotated pictures would be read by the next command",
             got=f"--annotate {args.annotate}, a folder that is read",

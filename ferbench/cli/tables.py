@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ferbench.errors import ParameterError, SourceError
 
-__all__ = ["check_folder", "check_table", "make_folder"]
+__all__ = ["check_picture_folder", "check_table", "make_folder"]
 
 
 def check_table(path: str | os.PathLike[str] | None) -> None:
@@ -27,7 +27,7 @@ def check_table(path: str | os.PathLike[str] | None) -> None:
         raise ParameterError("a table is no picture", got=str(path), expected="such as faces.csv")
 
 
-def check_folder(path: str, what: str) -> None:
+def check_picture_folder(path: str, what: str) -> None:
     """Refuse an empty name, and a file where a folder is to be."""
     if not path:
         raise ParameterError(f"{what} go into a folder", got="''", expected="such as annotated/")

@@ -126,13 +126,14 @@ def main(args: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     check_calibration(args, validation, samples.labels)  # before the training, not after it
     initial = {"initial": _initial(args.initial, samples, validation)} if args.initial else {}
-    count = {"n": len(samples)} if samples.kind == "crops" else {}  # of photographs, those whose face is found
-    check_folder(args.out, pipeline, {name: getattr(samples, name) for name in FACES} | count)
+    settings = _settings(args, samples.dataset) if pipeline.family == "deep" else {}
+    origin = _origin(settings, args.initial)
+    learnt = {name: getattr(samples, name) for name in FACES} | {"n": len(samples)}
+    made_of = {name: origin.get(name) for name in ("soft_labels", "teachers", "distil", "initial")}
+    check_folder(args.out, pipeline, learnt | made_of)
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
     print(f"{pipeline.id}\nlearning from {len(samples)} samples of {samples.dataset} {samples.split}", file=sys.stderr)
     if pipeline.family == "deep":
-        settings = _settings(args, samples.dataset)
-        origin = _origin(settings, args.initial)
         targets = {"targets": _targets(samples, validation, settings)} if settings else {}
         try:
             fit_network(pipeline, samples, steering, args.out, curve=args.curve, **targets, **initial)

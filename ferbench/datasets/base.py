@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from ferbench.datasets.archives import FileImages
 from ferbench.datasets.content import Content, Skipped, content_digest
@@ -26,6 +25,9 @@ __all__ = ["ContemptChoice", "ContemptDataset", "StoredDataset", "skipped_warnin
 
 ContemptChoice = Literal["keep", "drop", "disgust", "neutral"]
 """What becomes of faces of contempt in a data set that has some."""
+
+_NO_SPLIT = ""
+"""Split of rows that are left out."""
 
 
 class StoredDataset(ABC):
@@ -102,6 +104,7 @@ class StoredDataset(ABC):
     def available_splits(self) -> dict[str, int]:
         """Splits that the files hold, with their sizes, in the official order."""
         sizes = Counter(self._content.splits.tolist())
+        del sizes[_NO_SPLIT]
         order = [*self.info.splits, *sorted(set(sizes) - set(self.info.splits))]
         return {name: sizes[name] for name in order if sizes[name]}
 
@@ -117,7 +120,7 @@ class StoredDataset(ABC):
         """
         content = self._content
         if name == "all":
-            index = np.arange(len(content.ids))
+            index = np.flatnonzero(content.splits != _NO_SPLIT)
         else:
             if name not in self.info.splits:
                 # Where there are splits, without "all": it is near to "val", and no answer to it.
@@ -181,34 +184,28 @@ class ContemptDataset(StoredDataset):
         if self.contempt == "keep":
             return content
         is_contempt = content.labels == "contempt"
+        content = replace(content, **self._votes(content))
         if self.contempt != "drop":
-            labels = np.where(is_contempt, self.contempt, content.labels)
-            return replace(content, labels=labels, **self._votes(content, np.arange(len(labels))))
-        kept = np.flatnonzero(~is_contempt)
-        if not len(kept):
+            return replace(content, labels=np.where(is_contempt, self.contempt, content.labels))
+        if is_contempt.all():
             raise DataError(f"nothing is left of {self.location} without contempt", fix="contempt=keep")
-        return replace(
-            content,
-            images=_take(content, kept),
-            labels=content.labels[kept],
-            ids=content.ids[kept],
-            splits=content.splits[kept],
-            subjects=None if content.subjects is None else content.subjects[kept],
-            excluded={**content.excluded, "contempt": int(is_contempt.sum())},
-            **self._votes(content, kept),
-        )
+        left_out = {"contempt": int(is_contempt.sum())} if is_contempt.any() else {}
+        # Rows stay where they are, so that images stay a memory map.
+        splits = np.where(is_contempt, _NO_SPLIT, content.splits)
+        return replace(content, splits=splits, excluded={**content.excluded, **left_out})
 
-    def _votes(self, content: Content, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    def _votes(self, content: Content) -> dict[str, Any]:
         """Votes over FER7; those for contempt that count as no other expression stand behind, with other choices."""
         if content.votes is None or content.vote_counts is None:
             return {"votes": None, "vote_counts": None}
         space = self.known.label_space
         counts_as = [self.contempt if label == "contempt" else label for label in space]
         table = np.array([[label == name for name in FER7] for label in counts_as])
-        votes, counts = content.votes[rows] @ table.astype(np.float32), content.vote_counts[rows]
+        votes, counts = content.votes @ table.astype(np.float32), content.vote_counts
         lost = counts[:, : len(space)][:, ~table.any(axis=1)]
+        total = votes.sum(axis=1, keepdims=True)
         return {
-            "votes": votes / votes.sum(axis=1, keepdims=True),
+            "votes": np.divide(votes, total, out=votes, where=total > 0),
             "vote_counts": np.hstack([counts[:, : len(space)] @ table, lost, counts[:, len(space) :]]),
         }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ferbench.errors import FerbenchError
 from ferbench.registry import entries, entry
-from ferbench.specs import parse_spec
+from ferbench.specs import Spec, parse_spec
 
 __all__ = ["has_learnt_from", "same_pictures"]
 
@@ -54,22 +54,32 @@ def _names(record: Mapping[str, Any], dataset: str, revision: str, split: str) -
 
 
 def same_pictures(a: str, b: str) -> bool:
-    """Whether two datasets, by name or spec, label one collection of pictures: FER2013 and FER+, or FER+ in two modes.
+    """Whether two datasets, by name or spec, label one collection of pictures otherwise.
+
+    As FER2013 and FER+ do, FER+ in two modes, or one dataset with and without its contempt.
 
     >>> same_pictures("ferplus", "fer2013"), same_pictures("fer2013", "ckplus"), same_pictures("fer2013", "fer2013")
     (True, False, False)
-    >>> same_pictures("ferplus(mode=majority)", "ferplus(mode=plurality)")
-    True
+    >>> same_pictures("ferplus(mode=majority)", "ferplus"), same_pictures("ckplus", "ckplus(contempt=drop)")
+    (True, True)
     """
-    one, other = _name(a), _name(b)
-    return _pictures(one) == _pictures(other) and (one != other or _pictures(one) != one)
+    one, other = _spec(a), _spec(b)
+    if one.name == other.name and one.params != other.params and _plain(one) == _plain(other):
+        return True
+    pictures = _pictures(one.name)
+    return pictures == _pictures(other.name) and (one.name != other.name or pictures != one.name)
 
 
-def _name(spec: str) -> str:
+def _spec(text: str) -> Spec:
     try:
-        return parse_spec(spec).name
+        return parse_spec(text)
     except FerbenchError:
-        return spec  # a path
+        return Spec(text)  # a path
+
+
+def _plain(spec: Spec) -> dict[str, Any]:
+    """Its parameters but for what becomes of contempt."""
+    return {name: value for name, value in spec.params.items() if name != "contempt"}
 
 
 def _pictures(name: str) -> str:

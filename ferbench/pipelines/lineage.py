@@ -29,15 +29,24 @@ FACES = ("dataset", "split", "revision")
 SEARCHED = "searched_on"
 """Of the record of a training by the winner of a search: the faces that the search scored."""
 
-
 COMPARED = "compared_on"
 """Of the record of a training: faces by which a person chose this model among ``n_candidates``; a record of each."""
 
 
 def compared_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The faces by whose figures somebody chose a model among a few: no search, and yet they flatter it a little."""
+    """The faces by whose figures somebody chose a model, or a member of an ensemble, among a few.
+
+    No search, and yet they flatter it a little. Networks that learn from it are not told.
+    """
     known = trained_on.get(COMPARED)
-    return [dict(one) for one in known if isinstance(one, dict)] if isinstance(known, list) else []
+    own = [dict(one) for one in known if isinstance(one, dict)] if isinstance(known, list) else []
+    return once([*own, *(one for member in _members(trained_on) for one in compared_on(member))])
+
+
+def _members(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of an ensemble, what its members' records say."""
+    members = trained_on.get("members")
+    return [one for one in members if isinstance(one, dict)] if isinstance(members, list) else []
 
 
 def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -46,13 +55,7 @@ def chosen_on(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
     While it was trained (``tuned_on``), or in a search before that (:data:`SEARCHED`).
     """
     own = [trained_on.get(key) for key in ("tuned_on", SEARCHED)]
-    members = trained_on.get("members")
-    inner = [
-        one
-        for member in (members if isinstance(members, list) else [])
-        if isinstance(member, dict)
-        for one in chosen_on(member)
-    ]
+    inner = [one for member in _members(trained_on) for one in chosen_on(member)]
     return once([*(dict(one) for one in own if isinstance(one, dict)), *inner])
 
 
@@ -109,8 +112,8 @@ def ancestors_of(trained_on: Mapping[str, Any]) -> list[dict[str, Any]]:
     known = trained_on.get("ancestors")
     if isinstance(known, list):
         return [dict(one) for one in known if isinstance(one, dict)]
-    if isinstance(members := trained_on.get("members"), list):  # of an ensemble, which learnt what they learnt
-        return once([one for member in members if isinstance(member, dict) for one in ancestors_of(member)])
+    if members := _members(trained_on):  # an ensemble learnt what they learnt
+        return once([one for member in members for one in ancestors_of(member)])
     teachers = trained_on.get("teachers")
     named = [(TEACHER, one) for one in (teachers if isinstance(teachers, list) else [])]
     if trained_on.get("initial"):

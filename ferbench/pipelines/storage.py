@@ -94,8 +94,8 @@ def check_folder(folder: Path, pipeline: Pipeline, learnt: Mapping[str, Any]) ->
     pipeline : Pipeline
         What will be saved there.
     learnt : mapping
-        Of what its record will say under ``trained_on``, what an earlier one must have said alike: the faces, and the
-        members of an ensemble.
+        Of what its record will say under ``trained_on``, what an earlier one must have said alike: the faces, whose
+        ``n`` counts the missed ones, what the targets were made of, the members of an ensemble.
 
     Raises
     ------
@@ -109,14 +109,17 @@ def check_folder(folder: Path, pipeline: Pipeline, learnt: Mapping[str, Any]) ->
         got = record["pipeline"]
         known = parse_pipeline_id(got)  # an export beside the network makes its own runtime the default
         if replace(known, runtime=pipeline.parts.runtime) == pipeline.parts:
-            before = {key: record["trained_on"].get(key) for key in learnt}
-            other = [key for key in learnt if before[key] != learnt[key]]
+            before = record["trained_on"]
+            if isinstance(before.get("n"), int):
+                before = {**before, "n": before["n"] + before.get("n_missed", 0)}
+            told = {key: (_short(before.get(key)), _short(value)) for key, value in learnt.items()}
+            other = {key: pair for key, pair in told.items() if pair[0] != pair[1]}
             if not other:
                 return
             raise ModelFileError(
                 f"{folder} holds a pipeline that learnt otherwise",
-                got="; ".join(f"{key} {_short(before[key])}" for key in other),
-                expected="; ".join(f"{key} {_short(learnt[key])}" for key in other),
+                got="; ".join(f"{key} {had}" for key, (had, _) in other.items()),
+                expected="; ".join(f"{key} {has}" for key, (_, has) in other.items()),
                 fix="name another folder, or delete that one",
             )
     elif folder.is_dir():
@@ -134,7 +137,11 @@ def check_folder(folder: Path, pipeline: Pipeline, learnt: Mapping[str, Any]) ->
 
 def _short(value: object) -> str:
     """A value of a training's record in a few words: of an ensemble its members' names and shares."""
-    return ", ".join(f"{one['pipeline']} ({one['share']})" for one in value) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return "none" if value is None else str(value)
+    return ", ".join(
+        f"{one.get('pipeline')} ({one.get('share')})" if isinstance(one, Mapping) else str(one) for one in value
+    )
 
 
 def _describe(pipeline: Pipeline, names: list[str], folder: Path) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def check_unnamed(**parts: str | None) -> None:
 def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float = BUDGET_MS) -> Choice:
     """The most accurate pipeline of a run whose median time is within a budget.
 
-    Baselines are left out, and what is not shown to beat them is refused. Of a run on several data sets the first
+    Baselines are left out, and so is what is not shown to beat them. Of a run on several data sets the first
     counts; of folds, the model of the first.
 
     Parameters
@@ -117,7 +117,7 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
     ------
     RunError
         If there is no such run, it has no summary, nothing in it was both scored and timed, or the pipeline's files are
-        gone; or the most accurate that is quick enough is not shown to beat one that looks at no face (``FB002``).
+        gone; or none that is quick enough is shown to beat one that looks at no face (``FB002``).
     ParameterError
         If the budget is no positive number, or nothing is as quick.
     """
@@ -141,16 +141,17 @@ def choose_pipeline(run: str | os.PathLike[str] = LATEST_RUN, budget_ms: float =
             got=f"{time.stages['total'].p50:.2f} ms of the quickest, {row.row}",
             fix="raise --budget-ms",
         )
-    row, time = max(quick, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50))
-    if (row.row, row.dataset) in (weak := _weak_rows(summary)):
-        quicker = "" if all((each.row, each.dataset) in weak for each, _ in timed) else f" within {budget_ms:g} ms"
+    weak = _weak_rows(summary)
+    if not (strong := [(row, time) for row, time in quick if (row.row, row.dataset) not in weak]):
+        is_budget = any((row.row, row.dataset) not in weak for row, _ in timed)
+        best = max((row for row, _ in quick), key=lambda row: _accuracy(row).value)
         raise RunError(
-            f"no pipeline of {opened.folder}{quicker} is shown to beat one that looks at no face",
-            got=f"{row.row}, right on {100 * _accuracy(row).value:.1f} %",
-            fix="raise --budget-ms, or name a pipeline instead of best"
-            if quicker
-            else "name a pipeline instead of best",
+            f"no pipeline of {opened.folder}{f' within {budget_ms:g} ms' if is_budget else ''} is shown to beat one "
+            "that looks at no face",
+            got=f"{best.row}, right on {100 * _accuracy(best).value:.1f} %",
+            fix=f"{'raise --budget-ms, or ' if is_budget else ''}name a pipeline instead of best",
         )
+    row, time = max(strong, key=lambda each: (_accuracy(each[0]).value, -each[1].stages["total"].p50))
     return _choice(opened, row, time, is_here=_machine(summary, time) == here)
 
 

@@ -65,7 +65,20 @@ def test_crops_that_need_no_detector_and_photographs_without_one_are_noted() -> 
     text = describe_plan(made := expand(parse_suite(TEXT), "full", known, machine="m1"), made.cells, set(), jobs=1)
     assert "note: fer2013 holds face crops: the detector is bypassed (haar)" in text
     assert "note: ckplus holds photographs: without a detector the whole picture counts as the face of slow;" in text
+    blind = TEXT.replace("{id: slow, classifier: knn", "{id: slow, classifier: majority")
+    baseline = expand(parse_suite(blind), "full", known, machine="m1")
+    assert "note: ckplus" not in describe_plan(baseline, baseline.cells, set(), jobs=1), "a baseline looks at no face"
     assert "note: ckplus" not in describe_plan(made, made.cells, {cell.id for cell in made.cells}, jobs=1)
+
+
+def test_folds_are_counted_within_the_limit() -> None:
+    counts = {"happy": 60, "sad": 40}
+    everybody = SplitFacts(n=100, n_subjects=50, class_counts=counts)
+    known = {"fer2013": facts("fer2013", train=90, val=30)}
+    known["ckplus"] = facts("ckplus", all=100).model_copy(update={"splits": {"all": everybody}})
+    suite = parse_suite(TEXT.replace("full: {}", "full: {limit: 12}"))
+    with pytest.raises(InvalidSuiteError, match=r"10 subject-independent folds of ckplus .* got 8 faces of happy"):
+        expand(suite, "full", known, machine="m1")
 
 
 def test_runtimes_share_a_fit() -> None:

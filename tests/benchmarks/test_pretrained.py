@@ -175,6 +175,30 @@ def test_it_is_not_scored_on_what_its_teacher_or_its_first_weights_saw(suite: Pa
         plan(suite)
 
 
+def test_a_record_says_where_it_was_compared_also_for_the_members_of_an_ensemble(suite: Path) -> None:
+    faces = {"dataset": "faces", "split": "val", "revision": "1"}
+
+    def learn(record: dict[str, Any]) -> None:
+        record["trained_on"]["compared_on"] = [faces | {"n_candidates": 3}, "no record"]
+        record["trained_on"]["members"] = [{"pipeline": "a", "compared_on": [faces, faces | {"n_candidates": 3}]}]
+
+    folder = suite.parent / "models" / "texture"
+    change(folder, learn)
+    assert [one.n_candidates for one in read_saved(".", folder).record().compared_on] == [3, None]
+
+
+def test_pictures_that_a_pretrained_row_learnt_from_under_other_labels_are_compared(suite: Path) -> None:
+    """FB010: the training split of the scored data set shows what the row learnt from under another name."""
+
+    def learn(record: dict[str, Any]) -> None:
+        record["trained_on"]["dataset"] = "the same faces"
+
+    change(suite.parent / "models" / "texture", learn)
+    suite.write_text(ALONE)
+    checks = {check.code: check for check in run(suite).summary.checks}
+    assert checks["FB010"].status != "not-applicable"
+
+
 def test_a_merged_run_knows_what_the_teacher_of_a_pretrained_row_saw(suite: Path) -> None:
     def learn(record: dict[str, Any]) -> None:
         faces = {key: record["trained_on"][key] for key in ("dataset", "revision")}

@@ -179,7 +179,9 @@ def test_contempt_is_left_out_or_counted_as_another_expression(fer, fer_csv, tmp
     np.testing.assert_allclose(after.votes[np.arange(len(after)), own], 1)
     assert after.vote_counts[np.arange(len(after)), own].tolist() == [9] * len(after)
     assert after.vote_counts.sum(axis=1).tolist() == [10] * len(after)
-    assert sum(made.available_splits().values()) == len(after)
+    assert (
+        sum(made.available_splits().values()) == len(after) == sum(len(made.split(s)) for s in ("train", "val", "test"))
+    )
     assert pickle.loads(pickle.dumps(made)).contempt == contempt
 
 

@@ -108,7 +108,12 @@ def test_a_pipeline_that_learnt_otherwise_is_not_saved_over(fitted, saved: Path)
         ModelFileError, match="that learnt otherwise: got dataset mine; n 20, expected dataset fer2013; n 9"
     ):
         check_folder(saved, fitted, {"dataset": "fer2013", "split": "train", "n": 9})
-    learn(members=[{"pipeline": "a", "share": 1}, {"pipeline": "b", "share": 1}])
+    learn(dataset="mine", n=18, n_missed=2, teachers=["big"])
+    check_folder(saved, fitted, {"dataset": "mine", "n": 20, "teachers": ["big"], "initial": None})
+    with pytest.raises(ModelFileError, match="got teachers big; initial none, expected teachers none; initial tiny"):
+        check_folder(saved, fitted, {"n": 20, "teachers": None, "initial": "tiny"})
+    learn(members=[{"pipeline": "a", "share": 1, "n": 3}, {"pipeline": "b", "share": 1}])
+    check_folder(saved, fitted, {"members": [{"pipeline": "a", "share": 1}, {"pipeline": "b", "share": 1}]})
     with pytest.raises(ModelFileError, match=r"got members a \(1\), b \(1\), expected members b \(1\), c \(1\)"):
         check_folder(saved, fitted, {"members": [{"pipeline": "b", "share": 1}, {"pipeline": "c", "share": 1}]})
 

@@ -114,6 +114,8 @@ def test_what_is_not_shown_to_beat_a_baseline_is_no_choice(run: Path):
         RunError, match=r"within 2 ms is shown to beat .* got quick, right on 50\.0 %; raise --budget-ms"
     ):
         choose_pipeline(run, 2)
+    found.rows = ["better"]
+    assert choose_pipeline(run, 33).row == "quick"
     found.rows = ["quick", "better", "slow"]
     with pytest.raises(RunError, match=r"made-up is shown to beat .*; name a pipeline instead"):
         choose_pipeline(run, 33)

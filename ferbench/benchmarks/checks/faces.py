@@ -105,9 +105,9 @@ def _calibrated(info: DatasetSummary, rows: list[RowSummary], split: str) -> Ite
     if where:
         what = "The temperatures of" if len(where) > 1 else "The temperature of"
         yield Found(
-            f"{what} {named(list(where))} {'were' if len(where) > 1 else 'was'} fitted on "
-            f"{named(list(where.values()))}, which is also scored: log loss, Brier score and calibration error are too "
-            "good. Labels are not touched.",
+            f"{what} {named(list(where))} {'were' if len(where) > 1 else 'was'} fitted on the "
+            f"scored faces ({named(list(where.values()))}): log loss, Brier score and calibration error are too good. "
+            "Labels are not touched.",
             info.spec,
             tuple(where),
             action="Read no probabilities of these rows, or score another split.",
@@ -125,10 +125,10 @@ def _compared(info: DatasetSummary, rows: list[RowSummary], split: str) -> Itera
         and (known := [one for one in row.pretrained.compared_on if has_learnt_from(one.model_dump(), **of_these)])
     }
     if chosen:
-        who = named([f"{row} (one of {known[0].n_candidates})" for row, known in chosen.items()])
+        who = named([f"{row} (one of {known[0].n_candidates or 'a few'})" for row, known in chosen.items()])
         faces = named([f"{one.dataset} {one.split}" for known in chosen.values() for one in known])
         yield Found(
-            f"{who} {'were' if len(chosen) > 1 else 'was'} chosen by figures on {faces}, which is also scored: that "
+            f"{who} {'were' if len(chosen) > 1 else 'was'} chosen by figures on the scored faces ({faces}): that "
             f"flatters {'them' if len(chosen) > 1 else 'it'} a little.",
             info.spec,
             tuple(chosen),

@@ -13,6 +13,7 @@ from ferbench.benchmarks.checks.table import run_checks
 from ferbench.benchmarks.records import Summary
 from ferbench.benchmarks.store import Run, write_atomically
 from ferbench.benchmarks.summary_file import summary_bytes
+from ferbench.datasets import same_pictures
 from ferbench.errors import FerbenchError
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ def _leaks(plan: Plan, dataset: str, parts: Mapping[str, Part]) -> Leaks | str:
     cells = [cell for cell in plan.cells if cell.dataset == dataset and cell.id in parts]
     facts = plan.facts[dataset]
     came = [saved.record() for saved in plan.saved.values()]
-    own = {one.split for one in came if one.dataset == dataset and one.revision == facts.revision and one.split}
+    own = {
+        one.split
+        for one in came
+        if one.dataset and one.split and (one.revision == facts.revision or same_pictures(one.dataset, dataset))
+    }
     try:
         return leaks_of_cells(cells, sorted(own)) or f"nothing was learnt from {facts.title} here"
     except FerbenchError as error:

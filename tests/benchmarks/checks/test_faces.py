@@ -78,7 +78,7 @@ def test_fb012_finds_a_temperature_that_was_fitted_on_the_scored_split() -> None
     assert look("FB012", summary(row("tiny", pretrained=came("val"))), plan=plan()).status == "passed"
     both = [row(name, pretrained=came("test")) for name in ("tiny", "large")]
     (found,) = look("FB012", summary(*both), plan=plan()).findings
-    assert found.text.startswith("The temperatures of tiny and large were fitted on faces test, which is also scored")
+    assert found.text.startswith("The temperatures of tiny and large were fitted on the scored faces (faces test): log")
     # FER+ labels FER2013's pictures, split by split.
     voted = row("tiny", pretrained=came("test", "ferplus"), dataset="fer2013")
     of_fer2013 = summary(voted, datasets=[dataset(spec="fer2013")])
@@ -93,7 +93,7 @@ def test_fb012_finds_a_row_that_was_chosen_among_others_by_the_scored_faces() ->
     came = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
     (found,) = look("FB012", summary(row("tiny", pretrained=came)), plan=plan()).findings
     assert found.text == (
-        "tiny (one of 5) was chosen by figures on faces test, which is also scored: that flatters it a little."
+        "tiny (one of 5) was chosen by figures on the scored faces (faces test): that flatters it a little."
     )
     faces[0]["split"] = "val"
     elsewhere = Pretrained(name="tiny", content="x", runtime="litert", dataset="other", compared_on=faces)
