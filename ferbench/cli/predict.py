@@ -82,7 +82,7 @@ def _check(args: argparse.Namespace) -> None:
     if any(folder.is_relative_to(place) for folder in folders):
         raise ParameterError(
             "annotated pictures would be read by the next command",
-            got=f"--annotate {args.annotate}, a folder that is read",
+            got=f"--annotate {args.annotate}, a folder that is read, or one above it",
             expected="another folder",
             fix=f"--annotate {Path(args.annotate) / 'annotated'} is left out when the folder is read",
         )

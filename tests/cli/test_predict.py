@@ -204,7 +204,7 @@ def test_a_table_without_a_name_is_told_as_such(verb: list[str], capsys) -> None
 
 def test_annotating_into_a_folder_that_is_read_is_refused(model: str, folder: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "t.csv"
-    for place in (folder, folder / "deep" / ".."):
+    for place in (folder, folder / "deep" / "..", folder.parent):
         command = ["predict", str(folder), "--pipeline", model, "--csv", str(table), "--annotate", str(place)]
         assert main(command) == 2
         assert "annotated pictures would be read by the next command: got --annotate" in capsys.readouterr().err
