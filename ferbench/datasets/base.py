@@ -169,16 +169,18 @@ class ContemptDataset(StoredDataset):
 
     @cached_property
     def info(self) -> DatasetInfo:
-        """What is known of the dataset, with the labels that were asked for; records name it by what was."""
+        """What is known of the dataset, with the labels that were asked for; records name it by its choices."""
         info = self._info()
-        if self.contempt == "keep":
-            return info
-        name = str(Spec(info.name, {"contempt": self.contempt}))
+        named = replace(info, name=str(Spec(info.name, self._choices())))
         # Official counts have contempt among them.
-        return replace(info, name=name, label_space=FER7, official_counts={})
+        return named if self.contempt == "keep" else replace(named, label_space=FER7, official_counts={})
 
     def _info(self) -> DatasetInfo:
         return self.known
+
+    def _choices(self) -> dict[str, str]:
+        """Parameters that decide which labels there are, where they are not the usual ones."""
+        return {} if self.contempt == "keep" else {"contempt": self.contempt}
 
     def _relabelled(self, content: Content) -> Content:
         if self.contempt == "keep":

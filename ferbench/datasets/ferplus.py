@@ -115,6 +115,9 @@ class FERPlus(ContemptDataset):
             raise ParameterError("unknown mode of FER+", got=repr(mode), expected=", ".join(get_args(Mode)))
         self.images, self.mode = images, mode
 
+    def _choices(self) -> dict[str, str]:
+        return super()._choices() | ({} if self.mode == "majority" else {"mode": self.mode})
+
     def _read(self) -> Content:
         table = locate(self.known, self.path)
         votes = read_votes(table)

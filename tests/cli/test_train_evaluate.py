@@ -170,12 +170,20 @@ def test_validation_faces_may_be_of_another_data_set_with_contempt(tmp_path: Pat
 
 @pytest.mark.deep
 def test_a_stopped_training_says_how_to_go_on(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*args: object, **options: object) -> None:
+    from ferbench.classifiers.keras import training
+
+    def stop_after_the_first(*args: object) -> None:
+        write(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ferbench.cli.fitting.fit_network", stop)
-    assert main(["train", "lenet", "--dataset", SYNTHETIC, "--out", str(tmp_path / "net")]) == 130
+    write = training._save
+    command = ["train", "lenet(epochs=2)", "--dataset", SYNTHETIC, "--limit", "35", "--out", str(tmp_path / "net")]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_save", stop_after_the_first)
+        assert main(command) == 130
     assert "net keeps the epochs done, and the same command goes on" in capsys.readouterr().err
+    assert main(command) == 0
+    assert [line.split(",")[0] for line in (tmp_path / "net" / "training.csv").read_text().splitlines()][-1] == "2"
 
 
 def test_parameters_of_a_preset_are_set(tmp_path: Path) -> None:

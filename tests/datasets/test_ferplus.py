@@ -199,6 +199,7 @@ def test_votes_for_contempt_go_where_its_faces_go(fer, fer_csv, tmp_path) -> Non
     )
     neutral, disgust = FER7.encode(["neutral", "disgust"])
     np.testing.assert_allclose(shares["votes"][[neutral, disgust]], [6 / 7, 1 / 7])
+    assert merged.info.name == "ferplus(contempt=disgust, mode=plurality)"
     assert shares["vote_counts"][7:].tolist() == [3, 0, 0], "a choice like 'unknown', so that annotators still disagree"
     np.testing.assert_allclose(counts["votes"][[neutral, disgust]], [0.6, 0.4])
     assert counts["vote_counts"][7:].tolist() == [0, 0]
