@@ -52,6 +52,15 @@ def test_below_the_winners_cost_the_front_names_the_next(summary: Summary) -> No
     )
 
 
+def test_what_a_baseline_ties_with_is_no_choice_for_a_smaller_budget_either(summary: Summary) -> None:
+    best, cheap, baseline = by_name(summary, "mini-xception-keras", "hog-linear-svm", "majority")
+    assert "below that, hog-linear-svm" in sentences(summary, [best, cheap, baseline])[2]
+    group = cheap.quality.tie_group
+    tied = baseline.model_copy(update={"quality": baseline.quality.model_copy(update={"tie_group": group})})
+    told = sentences(summary, [best, cheap, tied])[2]
+    assert told == "Choose mini-xception-keras wherever 2.71 ms a frame fit the budget."
+
+
 def test_of_equals_below_the_winners_cost_the_fastest_is_named(summary: Summary) -> None:
     rows = by_name(summary, "mini-xception-keras", "hog-linear-svm", "pca-svm")
     tied = [
