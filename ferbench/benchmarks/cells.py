@@ -34,10 +34,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+NO_DETECTOR = "whole-image"
+"""The detector of a pipeline that names none: the picture is the face."""
+
+
 class PipelineSpec(Record):
     """Component specs of one pipeline, as canonical text; ``features`` is None for networks."""
 
-    detector: str = "whole-image"
+    detector: str = NO_DETECTOR
     features: str | None = None
     classifier: str
     runtime: str | None = None

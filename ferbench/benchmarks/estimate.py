@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ferbench.benchmarks.cells import SCORED, Cell
+from ferbench.benchmarks.cells import NO_DETECTOR, SCORED, Cell
 from ferbench.benchmarks.grid import candidates, count_fits, search_work
 from ferbench.benchmarks.latency import planned_seconds
 from ferbench.benchmarks.plan import Plan
@@ -21,8 +21,6 @@ _LEARN_S = {"baseline": 0.0, "classical": 0.0015, "deep": 0.0016}  # a face; for
 _CLASSIFY_S = {"baseline": 0.0, "classical": 0.0005, "deep": 0.0006}
 _SLOW_CLASSIFIERS = {"chi2-svm": 15.0, "intersection-svm": 8.0, "rbf-svm": 8.0, "random-forest": 2.0}
 _DEFAULT_EPOCHS = 30
-
-_NO_DETECTOR = "whole-image"
 
 
 def estimate_cell(cell: Cell, plan: Plan) -> float:
@@ -83,7 +81,7 @@ def detector_notes(plan: Plan, cells: Iterable[Cell]) -> list[str]:
     chosen = list(cells)
     for spec, facts in plan.facts.items():
         here = [cell for cell in chosen if cell.dataset == spec]
-        detectors = sorted({cell.pipeline.detector for cell in here} - {_NO_DETECTOR})
+        detectors = sorted({cell.pipeline.detector for cell in here} - {NO_DETECTOR})
         blind = list(dict.fromkeys(cell.row for cell in here if _looks_without_detector(cell, plan)))
         if facts.kind == "crops" and detectors:
             notes.append(f"{spec} holds face crops: the detector is bypassed ({', '.join(detectors)})")
@@ -98,7 +96,7 @@ def detector_notes(plan: Plan, cells: Iterable[Cell]) -> list[str]:
 
 def _looks_without_detector(cell: Cell, plan: Plan) -> bool:
     is_ours = cell.row not in plan.saved and plan.families[cell.row] != "baseline"
-    return is_ours and cell.pipeline.detector == _NO_DETECTOR
+    return is_ours and cell.pipeline.detector == NO_DETECTOR
 
 
 def describe_plan(plan: Plan, cells: Iterable[Cell], done: set[str], jobs: int) -> str:

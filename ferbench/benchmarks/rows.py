@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferbench.benchmarks.cells import PipelineSpec, digest
+from ferbench.benchmarks.cells import NO_DETECTOR, PipelineSpec, digest
 from ferbench.benchmarks.grid import Search
 from ferbench.benchmarks.pretrained import SavedPipeline
 from ferbench.benchmarks.records import PublishedFigures
@@ -123,7 +123,7 @@ def _parts_of(entry: PipelineEntry, change: PipelineOverride) -> PipelineParts:
         base = parse_pipeline_id(_preset(entry.preset).pipeline)
         detector, features, classifier = base.detector, base.features, base.classifier
     else:
-        detector = parse_spec(entry.detector or "whole-image")
+        detector = parse_spec(entry.detector or NO_DETECTOR)
         features = parse_spec(entry.features) if entry.features else None
         classifier = parse_spec(entry.classifier or "")
     return complete(

@@ -1,8 +1,7 @@
 """Compare two runs: is B better or worse than A, or can nobody tell?
 
-Rows of one name on one data set are compared on the faces that both runs
-scored, latencies where machine, scenario, threads, device and frames are the
-same. Exit code 3 if anything is worse, so that a script can stop.
+Rows of one name on one data set are compared on the faces that both runs scored, latencies where machine, scenario,
+threads, device and frames are the same. Exit code 3 if anything is worse, so that a script can stop.
 
   ferbench compare runs/main runs/branch
   ferbench compare runs/main runs/branch --format markdown --out comment.md

@@ -4,8 +4,7 @@
   ferbench data audit fer2013    blanks, copies, leaks, counts, unreadable rows
   ferbench data stats ckplus     classes, sizes, gray values, subjects
 
-NAME is a dataset's name, a spec such as images(path=/my/faces), or the path of
-a folder, a zip or a FER2013 table.
+NAME is a dataset's name, a spec such as images(path=/my/faces), or the path of a folder, a zip or a FER2013 table.
 """
 
 from __future__ import annotations

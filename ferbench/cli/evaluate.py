@@ -131,8 +131,7 @@ def _record(pipeline: Pipeline, samples: Samples, result: Evaluation) -> dict[st
     known, scored = pipeline.trained_on, {name: getattr(samples, name) for name in FACES}
     record["has_learnt_from_these"] = has_learnt_from(known, **scored)
     record["was_tuned_on_these"] = any(has_learnt_from(faces, **scored) for faces in chosen_on(known))
-    compared = [one for one in compared_on(known) if has_learnt_from(one, **scored)]
-    record["was_compared_on_these"] = bool(compared)
+    record["was_compared_on_these"] = any(has_learnt_from(faces, **scored) for faces in compared_on(known))
     record["was_calibrated_on_these"] = has_learnt_from(known.get("calibrated_on") or {}, **scored)
     record["ferbench"] = ferbench.__version__
     return record

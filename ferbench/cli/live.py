@@ -1,5 +1,4 @@
-"""Name expressions on a camera, a clip, a network stream or generated faces,
-frame by frame.
+"""Name expressions on a camera, a clip, a network stream or generated faces, frame by frame.
 
   ferbench live 0                                the first camera, in a window
   ferbench live clip.mp4 --out annotated.mp4 --csv faces.csv
@@ -7,8 +6,7 @@ frame by frame.
   ferbench live synthetic --max-frames 300
   ferbench live 0 --pipeline best --budget-ms 5  a run's best within 5 ms
 
-Stops at the end of the source, on q in the window, and on Ctrl-C; files are
-complete in each case.
+Stops at the end of the source, on q in the window, and on Ctrl-C; files are complete in each case.
 """
 
 from __future__ import annotations

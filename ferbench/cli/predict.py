@@ -3,9 +3,8 @@
   ferbench predict photo.jpg
   ferbench predict holiday/ clip.mp4 --csv faces.csv --annotate annotated/
 
-Prints a table, unless --csv or --jsonl goes to standard output. A file that
-cannot be read, or has no face under --on-no-face raise, is named on stderr, and
-the others are done; the exit code is then 1, or 2 if all failed.
+Prints a table, unless --csv or --jsonl goes to standard output. A file that cannot be read, or has no face under
+--on-no-face raise, is named on stderr, and the others are done; the exit code is then 1, or 2 if all failed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferbench.cli.live import add_stream_options, load_stream_pipeline, print_written
-from ferbench.cli.tables import check_picture_folder, check_table, make_folder
+from ferbench.cli.tables import check_picture_folder, check_table, make_picture_folder
 from ferbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         return 2
     pipeline, intro = load_stream_pipeline(args)
     if args.annotate is not None:
-        make_folder(args.annotate, "annotated pictures")
+        make_picture_folder(args.annotate)
     for line in intro:
         print(line, file=sys.stderr)
     failed += _predict_all(args, pipeline, smoothing, jobs)
@@ -76,7 +75,7 @@ def _check(args: argparse.Namespace) -> None:
         check_table(table)
     if args.annotate is None:
         return
-    check_picture_folder(args.annotate, "annotated pictures")
+    check_picture_folder(args.annotate)
     place = Path(args.annotate).resolve()
     folders = [Path(text).resolve() for text in args.paths if Path(text).is_dir()]
     if any(folder.is_relative_to(place) for folder in folders):

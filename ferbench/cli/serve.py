@@ -4,8 +4,7 @@
   ferbench serve --source synthetic   drawn faces in place of a camera
   ferbench serve --pipeline tiny --pipeline models/lbp --port 0
 
-Nothing that the page is shown leaves this machine. Ctrl-C stops. /openapi.json
-describes the JSON API.
+Nothing that the page is shown leaves this machine. Ctrl-C stops. /openapi.json describes the JSON API.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from ferbench.errors import ParameterError, SourceError
 
-__all__ = ["check_picture_folder", "check_table", "make_folder"]
+__all__ = ["check_picture_folder", "check_table", "make_picture_folder"]
+
+_NO_FOLDER = "annotated pictures go into a folder"
 
 
 def check_table(path: str | os.PathLike[str] | None) -> None:
@@ -27,17 +28,17 @@ def check_table(path: str | os.PathLike[str] | None) -> None:
         raise ParameterError("a table is no picture", got=str(path), expected="such as faces.csv")
 
 
-def check_picture_folder(path: str, what: str) -> None:
+def check_picture_folder(path: str) -> None:
     """Refuse an empty name, and a file where a folder is to be."""
     if not path:
-        raise ParameterError(f"{what} go into a folder", got="''", expected="such as annotated/")
+        raise ParameterError(_NO_FOLDER, got="''", expected="such as annotated/")
     place = Path(path)
     for part in (place, *place.parents):
         if part.exists() and not part.is_dir():
-            raise ParameterError(f"{what} go into a folder", got=f"{part}, a file", expected="such as annotated/")
+            raise ParameterError(_NO_FOLDER, got=f"{part}, a file", expected="such as annotated/")
 
 
-def make_folder(path: str, what: str) -> None:
+def make_picture_folder(path: str) -> None:
     """Make a folder and try whether a file can be made in it.
 
     Raises
@@ -45,12 +46,14 @@ def make_folder(path: str, what: str) -> None:
     SourceError
         If not. Permissions alone do not tell: a file system may be read-only or none.
     """
+    import tempfile
+
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise SourceError(
-            f"cannot write {what} into {path}",
+            f"cannot write annotated pictures into {path}",
             got=error.strerror,
             expected="a folder that can be written to",
             fix="choose another folder",

@@ -1,5 +1,4 @@
-"""Search for a pipeline's parameters on training faces, and write the best as a
-preset. Goes on where it was stopped.
+"""Search for a pipeline's parameters on training faces, and write the best as a preset. Goes on where it was stopped.
 
   ferbench tune haar-krishna-cnn --dataset fer2013 --val-split val --out tuned/a
   ferbench tune hog/rbf-svm --dataset fer2013 --limit 5000 --trials 30 \\
@@ -8,9 +7,8 @@ preset. Goes on where it was stopped.
       --search "features.grid=5|6|7|8" --search C=0.01:10:log --out tuned/lbp
   ferbench train tuned/hog/best.yaml --dataset fer2013 --out models/hog
 
-Each trial is scored on folds of --split, in which nobody is on both sides, or
-on --val-split; never on a test split. The figures of the winner flatter it: it
-was chosen on them.
+Each trial is scored on folds of --split, in which nobody is on both sides, or on --val-split; never on a test split.
+The figures of the winner flatter it: it was chosen on them.
 """
 
 from __future__ import annotations
